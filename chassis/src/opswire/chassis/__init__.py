@@ -1,0 +1,1 @@
+"""What every Opswire service stands on: broker, delivery, facts, telemetry, caches, health."""

@@ -1,0 +1,1 @@
+"""The opswire command: up, ask, show, trace and the rest."""

@@ -1,0 +1,1 @@
+"""Opswire's messages: types, routes, frozen schemas and their checks."""

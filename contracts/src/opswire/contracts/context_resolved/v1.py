@@ -1,0 +1,34 @@
+"""Which assets a request concerns, found out by the assets service."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from opswire.contracts.findings import AlertSummary, Asset, IntentFinding, Marks, Requester
+from opswire.contracts.message import Message
+from opswire.contracts.types import ASSETS_MAX, Nanoseconds, RequestId, Text
+
+
+class ContextResolved(Message):
+    """The assets of a request. `total` counts all that match; `assets` holds the first 200 of them, by name.
+
+    `selection` is `none` (the request names nothing), `named` (assets named in the text) or `filtered` (assets
+    that match environment, type, group, tag, site or system).
+    """
+
+    STEM: ClassVar[str] = "context_resolved"
+    VERSION: ClassVar[int] = 1
+
+    request_id: RequestId
+    requester: Requester
+    text: Text
+    intent: IntentFinding
+    selection: Annotated[str, Field(pattern=r"^(none|named|filtered)$")]
+    assets: Annotated[list[Asset], Field(max_length=ASSETS_MAX)] = Field(default_factory=list)
+    total: Annotated[int, Field(ge=0, le=2**53 - 1)] = 0
+    alerts: Annotated[list[AlertSummary], Field(max_length=100)] = Field(default_factory=list)
+    accepted_ns: Nanoseconds
+    deadline_ns: Nanoseconds
+    marks: Marks = Field(default_factory=list)

@@ -1,0 +1,103 @@
+"""The one table of who sends what to whom. Streams, consumers, docs/flow.md and the AsyncAPI document follow from it."""
+
+from __future__ import annotations
+
+from opswire.contracts.asset_changed import AssetChanged
+from opswire.contracts.caches_invalidated import CachesInvalidated
+from opswire.contracts.context_resolved import ContextResolved
+from opswire.contracts.deadline_passed import DeadlinePassed
+from opswire.contracts.intent_resolved import IntentResolved
+from opswire.contracts.message_parked import MessageParked
+from opswire.contracts.plan_made import PlanMade
+from opswire.contracts.progress_reported import ProgressReported
+from opswire.contracts.request_finished import RequestFinished
+from opswire.contracts.request_submitted import RequestSubmitted
+from opswire.contracts.route import Consumer, Route
+
+FACTS = "OPSWIRE_FACTS"
+PROGRESS = "OPSWIRE_PROGRESS"
+CHANGES = "OPSWIRE_CHANGES"
+PARKED = "OPSWIRE_PARKED"
+TIMERS = "OPSWIRE_TIMERS"
+
+_REQUEST = "opswire.v1.{source}.{request_id}"
+
+REQUEST_SUBMITTED = Route(
+    RequestSubmitted,
+    f"{_REQUEST}.submitted",
+    FACTS,
+    senders=("upstream",),
+    consumers=(Consumer("intent", "intent-request-submitted"),),
+    once=True,
+)
+INTENT_RESOLVED = Route(
+    IntentResolved,
+    f"{_REQUEST}.intent",
+    FACTS,
+    senders=("intent",),
+    consumers=(Consumer("assets", "assets-intent-resolved"),),
+    once=True,
+)
+CONTEXT_RESOLVED = Route(
+    ContextResolved,
+    f"{_REQUEST}.context",
+    FACTS,
+    senders=("assets",),
+    consumers=(Consumer("executor", "executor-context-resolved"),),
+    once=True,
+)
+PLAN_MADE = Route(PlanMade, f"{_REQUEST}.plan", FACTS, senders=("executor",), once=True)
+REQUEST_FINISHED = Route(
+    RequestFinished, f"{_REQUEST}.finished", FACTS, senders=("intent", "assets", "executor"), once=True
+)
+PROGRESS_REPORTED = Route(
+    ProgressReported,
+    "opswire.progress.v1.{source}.{request_id}",
+    PROGRESS,
+    senders=("intent", "assets", "executor"),
+)
+ASSET_CHANGED = Route(
+    AssetChanged,
+    "opswire.changes.v1.asset.{asset_id}",
+    CHANGES,
+    senders=("assets",),
+    consumers=(Consumer("cache", "cache-asset-changed"),),
+)
+CACHES_INVALIDATED = Route(CachesInvalidated, "opswire.changes.v1.invalidated", CHANGES, senders=("cache",))
+MESSAGE_PARKED = Route(
+    MessageParked, "opswire.parked.v1.{service}.{parked_id}", PARKED, senders=("intent", "assets", "executor", "cache")
+)
+DEADLINE_PASSED = Route(
+    DeadlinePassed,
+    "opswire.timers.v1.{source}.{request_id}.deadline",
+    TIMERS,
+    senders=("intent",),
+    consumers=(Consumer("executor", "executor-deadline-passed"),),
+)
+DEADLINE_SCHEDULE_WILDCARD = "opswire.timers.v1.*.*.schedule"
+
+ROUTES: tuple[Route, ...] = (
+    REQUEST_SUBMITTED,
+    INTENT_RESOLVED,
+    CONTEXT_RESOLVED,
+    PLAN_MADE,
+    REQUEST_FINISHED,
+    PROGRESS_REPORTED,
+    ASSET_CHANGED,
+    CACHES_INVALIDATED,
+    MESSAGE_PARKED,
+    DEADLINE_PASSED,
+)
+
+
+def schedule_subject(source: str, request_id: str) -> str:
+    """Where the broker's timer of a request is scheduled."""
+    return f"opswire.timers.v1.{source}.{request_id}.schedule"
+
+
+def route_of(stem: str) -> Route:
+    """The route of a message. Raises LookupError when the table has none."""
+    for route in ROUTES:
+        if route.stem == stem:
+            return route
+    raise LookupError(f"no route for {stem!r}; add it to contracts/routes.py")

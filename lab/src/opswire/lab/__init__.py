@@ -1,0 +1,1 @@
+"""Three real hosts on loopback: SSH servers, each with its own supervisor and real small services."""

@@ -1,0 +1,1 @@
+"""The latency ledger: spans in, segments and stage tables out."""

@@ -1,0 +1,1 @@
+"""Intent to context: which assets it concerns. Owns the inventory."""

@@ -1,0 +1,1 @@
+"""Request to intent: what is asked."""
