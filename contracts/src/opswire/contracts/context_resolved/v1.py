@@ -15,7 +15,8 @@ class ContextResolved(Message):
     """The assets of a request. `total` counts all that match; `assets` holds the first 200 of them, by name.
 
     `selection` is `none` (the request names nothing), `named` (assets named in the text) or `filtered` (assets
-    that match environment, type, group, tag, site or system).
+    that match environment, type, group, tag, site or system). Named assets stand in the order of the text. `hosts` are
+    the hosts that selected services and databases live on, for whoever has to reach them.
     """
 
     STEM: ClassVar[str] = "context_resolved"
@@ -27,6 +28,7 @@ class ContextResolved(Message):
     intent: IntentFinding
     selection: Annotated[str, Field(pattern=r"^(none|named|filtered)$")]
     assets: Annotated[list[Asset], Field(max_length=ASSETS_MAX)] = Field(default_factory=list)
+    hosts: Annotated[list[Asset], Field(max_length=ASSETS_MAX)] = Field(default_factory=list)
     total: Annotated[int, Field(ge=0, le=2**53 - 1)] = 0
     alerts: Annotated[list[AlertSummary], Field(max_length=100)] = Field(default_factory=list)
     accepted_ns: Nanoseconds
