@@ -2,7 +2,7 @@
 
 Linux kills such a child when the *thread* that created it ends (PR_SET_PDEATHSIG), so create it from a thread that
 lives as long as the child should, in practice the main thread. Elsewhere (macOS) there is no such signal: a child of a
-parent that was killed with SIGKILL stays until `opswire down` or `kill` ends it; in every other case its parent ends it.
+parent that was killed with SIGKILL stays until `opswire down` or `kill` ends it; else its parent ends it.
 """
 
 from __future__ import annotations
