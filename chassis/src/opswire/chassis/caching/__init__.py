@@ -1,0 +1,1 @@
+"""Caches that serve nothing stale after an invalidation: stamped entries over one ordered log, under a read lease."""

@@ -1,0 +1,88 @@
+"""Facts: messages that exist once. The broker enforces it (one message per subject, new ones refused).
+
+A publish that timed out is unknown: it is repeated with the same id until the broker answers. On refusal the stored
+fact is read back and compared; whoever was first stands (PROMISES: facts 5 and 6).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from opswire.chassis.errors import RetryableError
+from opswire.chassis.publisher import BrokerAwayError, Publisher, PublishTimeoutError, SubjectTakenError
+
+PATIENCE_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A fact as it stands. `ours` is False when somebody else's differing bytes were first."""
+
+    sequence: int
+    body: bytes
+    ours: bool
+
+
+class Facts:
+    """Publishes facts once and reads them back."""
+
+    def __init__(self, client: Client, publisher: Publisher, stream: str) -> None:
+        self._client = client
+        self._publisher = publisher
+        self._stream = stream
+
+    async def publish(self, subject: str, body: bytes, headers: dict[str, str], patience_s: float = PATIENCE_S) -> Fact:
+        """Make `body` the fact of `subject`, or learn which fact stands there.
+
+        Repeats unknown publishes with the same `Nats-Msg-Id` for `patience_s` seconds. Raises RetryableError when the
+        broker stays away that long (the fact may or may not exist: repeat the whole handling), PublishRefusedError.
+        """
+        until = time.monotonic() + patience_s
+        delay_s = 0.05
+        while True:
+            try:
+                stored = await self._publisher.publish(subject, body, headers)
+            except SubjectTakenError:
+                return await self._standing(subject, body)
+            except (PublishTimeoutError, BrokerAwayError):
+                if time.monotonic() >= until:
+                    raise
+                await asyncio.sleep(delay_s * random.uniform(0.5, 1.5))  # noqa: S311  jitter
+                delay_s = min(delay_s * 2, 2.0)
+                continue
+            if stored.duplicate:
+                return await self._standing(subject, body)
+            return Fact(stored.sequence, body, ours=True)
+
+    async def _standing(self, subject: str, body: bytes) -> Fact:
+        found = await self.read(subject)
+        if found is None:
+            raise RetryableError(f"{subject} was refused as present but cannot be read back")
+        return Fact(found.sequence, found.body, ours=found.body == body)
+
+    async def read(self, subject: str) -> Fact | None:
+        """The fact on `subject`, or None. Raises PublishTimeoutError or BrokerAwayError when the broker is away."""
+        message = await self.read_message(subject)
+        if message is None or message.headers is None:
+            return None
+        return Fact(int(message.headers["Nats-Sequence"]), message.data, ours=False)
+
+    async def read_message(self, subject: str) -> Msg | None:
+        """The stored message with its headers (`Nats-Sequence`, `Nats-Time-Stamp`), or None."""
+        # nats-py's request, not our publisher's: the answer's headers are wanted.
+        try:
+            message = await self._client.request(
+                f"$JS.API.DIRECT.GET.{self._stream}.{subject}", b"", timeout=5, old_style=False
+            )
+        except TimeoutError as error:
+            raise PublishTimeoutError("the broker did not answer a read in time") from error
+        except Exception as error:
+            raise BrokerAwayError(f"the broker cannot be asked: {error}") from error
+        if message.headers and message.headers.get("Status") == "404":
+            return None
+        return message

@@ -1,0 +1,72 @@
+"""JSON logs, one object a line, with the trace and request that the line belongs to."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import orjson
+import structlog
+from opswire.chassis.telemetry import current_span
+
+_REDACTED_KEYS = frozenset({"password", "secret", "token", "authorization", "credential", "private_key"})
+
+
+def _add_trace(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    span = current_span()
+    if span is not None:
+        event["trace_id"] = span.trace_id
+        event["span_id"] = span.span_id
+        if span.request_key:
+            event["request"] = span.request_key
+    return event
+
+
+def _redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for key in event.keys() & _REDACTED_KEYS:
+        event[key] = "[redacted]"
+    return event
+
+
+class _LibraryFormatter(logging.Formatter):
+    """Library log records as JSON lines of the same form."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {"level": record.levelname.lower(), "event": record.getMessage(), "logger": record.name}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return orjson.dumps(line).decode()
+
+
+def configure_logs(service: str, level: str) -> None:
+    """Write JSON lines to standard output. The one redaction point: values under secret-like keys never leave."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_LibraryFormatter())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+    def add_service(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        event["service"] = service
+        return event
+
+    structlog.configure(
+        processors=[
+            add_service,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _add_trace,
+            _redact,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+
+
+def get_logger() -> structlog.typing.FilteringBoundLogger:
+    """The process' logger: events are short sentences, details are fields."""
+    return structlog.get_logger()  # type: ignore[no-any-return]

@@ -1,0 +1,165 @@
+"""Puts a service together and runs it: connect, check, consume, serve, drain.
+
+A service's `app.py` builds one of these, gives it handlers and returns it; nothing happens at import.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+
+from opswire.chassis.bus import Bus
+from opswire.chassis.caching.log import InvalidationLog
+from opswire.chassis.delivery import Deliveries, EndRequest, Handler
+from opswire.chassis.durability import check_durability
+from opswire.chassis.errors import OpswireError
+from opswire.chassis.facts import Facts
+from opswire.chassis.health import HttpServer, create_health_app
+from opswire.chassis.logs import configure_logs, get_logger
+from opswire.chassis.metrics import Metrics
+from opswire.chassis.parking import Parking
+from opswire.chassis.publisher import Publisher
+from opswire.chassis.sending import Sender
+from opswire.chassis.settings import ServiceSettings
+from opswire.chassis.sinks import sinks_of
+from opswire.chassis.telemetry import exporter
+from opswire.contracts.route import Consumer, Route
+from opswire.contracts.routes import FACTS, PARKED
+from starlette.routing import BaseRoute
+
+Hook = Callable[[], Awaitable[None]]
+EXIT_CANNOT_START = 78  # EX_CONFIG: restarting does not help
+
+
+class Service:
+    """One service process.
+
+    Handlers are added with `on`; `before_start` hooks run when the broker is connected and checked, `background` tasks
+    for as long as the service runs, `at_end` hooks after draining.
+    """
+
+    def __init__(self, name: str, version: str, settings: ServiceSettings) -> None:
+        self.name = name
+        self.version = version
+        self.settings = settings
+        self.metrics = Metrics()
+        self.bus = Bus(name, settings)
+        self.log = InvalidationLog(self.bus, self.metrics)
+        self.checks: dict[str, Callable[[], str]] = {}
+        self.http_routes: list[BaseRoute] = []
+        self.before_start: list[Hook] = []
+        self.background: list[Hook] = []
+        self.at_end: list[Hook] = []
+        self.end_request: EndRequest | None = None
+        self.sender: Sender
+        self._taken: list[tuple[Route, Consumer, Handler]] = []
+        self._http: HttpServer | None = None
+        self._stop = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def on(self, route: Route, handler: Handler) -> None:
+        """Handle the messages of a route. Raises LookupError when the route table gives them to somebody else."""
+        self._taken.append((route, route.consumer_of(self.name), handler))
+
+    async def start(self) -> None:
+        """Connect, check and consume; ready when it returns. Raises DriftError, ConnectionError or OSError."""
+        started_s = time.monotonic()
+        sinks = sinks_of(self.name, self.version, self.settings.trace_store, self.settings.otlp_endpoint)
+        exporter.start(sinks, lambda error: get_logger().warning("spans lost", error=str(error)))
+        client = await self.bus.connect()
+        taken = [(route, consumer) for route, consumer, _ in self._taken]
+        await self.bus.check(taken, {route.stream for route, _ in taken} | {FACTS, PARKED})
+        await check_durability(self.settings)
+        publisher = Publisher(client)
+        await publisher.start()
+        self.sender = Sender(self.name, client, publisher, Facts(client, publisher, FACTS))
+        parking = Parking(self.name, self.sender, self.metrics)
+        for route, consumer, handler in self._taken:
+            deliveries = Deliveries(
+                self.name, route, consumer, handler, self.end_request, client, self.sender, parking, self.metrics
+            )
+            self.bus.subscribe(route, consumer, deliveries)
+        await self.log.start()
+        for hook in self.before_start:
+            await hook()
+        await self.bus.start()
+        self._tasks = [asyncio.create_task(self._guarded(hook)) for hook in self.background]
+        await self._serve_http()
+        get_logger().info("ready", port=self.http_port, start_ms=round((time.monotonic() - started_s) * 1000))
+
+    async def _serve_http(self) -> None:
+        app = create_health_app(self.name, self.version, self._states, self.metrics, self.http_routes)
+        self._http = HttpServer(app, self.settings.http_host, self.settings.http_port)
+        await self._http.start()
+
+    @property
+    def http_port(self) -> int:
+        """Where health, metrics and the service's own routes answer."""
+        return self._http.port if self._http else 0
+
+    def _states(self) -> dict[str, str]:
+        self.metrics.spans_dropped.set(exporter.dropped)
+        states = {"broker": "ok" if self.bus.is_connected else "not connected; reconnecting"}
+        return states | {name: check() for name, check in self.checks.items()}
+
+    async def _guarded(self, hook: Hook) -> None:
+        """A background task that fails is begun again; the fault is logged, never swallowed."""
+        while not self._stop.is_set():
+            try:
+                await hook()
+                return
+            except Exception:  # noqa: BLE001  a background fault must not end the service
+                get_logger().exception("background task failed; begun again in a second")
+                await asyncio.sleep(1)
+
+    async def stop(self) -> None:
+        """Drain and close: what is in flight ends, nothing new is taken. Unfinished messages come again elsewhere."""
+        self._stop.set()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.log.stop()
+        await self.bus.stop()
+        for hook in self.at_end:
+            await hook()
+        if self._http is not None:
+            await self._http.stop()
+        await asyncio.to_thread(exporter.stop)
+        get_logger().info("drained")
+
+    async def run(self) -> None:
+        """Start, wait for SIGTERM or SIGINT, drain."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        await self.start()
+        # Long-lived start-up objects are never garbage; looking at them again cost 13 to 33 % and gave p99 spikes.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 50, 50)
+        await self._stop.wait()
+        await self.stop()
+
+
+def run_service(create: Callable[[], Service]) -> None:
+    """Run a service as this process' main job. Exit code 78 with one clear line when it cannot start."""
+
+    async def main() -> None:
+        service = create()
+        configure_logs(service.name, service.settings.log_level)
+        try:
+            await service.run()
+        except (OpswireError, OSError) as error:
+            get_logger().error("cannot start", reason=str(error))
+            sys.exit(EXIT_CANNOT_START)
+
+    if sys.platform != "win32":
+        import uvloop
+
+        uvloop.run(main())
+    else:
+        asyncio.run(main())

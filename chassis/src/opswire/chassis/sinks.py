@@ -1,0 +1,115 @@
+"""Where finished spans go: the local span store (SQLite) and OTLP."""
+
+from __future__ import annotations
+
+import platform
+import sqlite3
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import orjson
+from opswire.chassis.telemetry import Sink, Span
+
+RETENTION_S = 24 * 3600
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS spans(
+    trace_id TEXT NOT NULL, span_id TEXT NOT NULL, parent_id TEXT, links TEXT NOT NULL, service TEXT NOT NULL,
+    name TEXT NOT NULL, kind TEXT NOT NULL, start_ns INTEGER NOT NULL, end_ns INTEGER NOT NULL, status TEXT NOT NULL,
+    attributes TEXT NOT NULL, clock_domain TEXT NOT NULL, request_key TEXT
+);
+CREATE INDEX IF NOT EXISTS spans_request_key ON spans(request_key);
+CREATE INDEX IF NOT EXISTS spans_trace_id ON spans(trace_id);
+CREATE INDEX IF NOT EXISTS spans_start_ns ON spans(start_ns);
+"""
+_INSERT = "INSERT INTO spans VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
+
+
+class SpanStore:
+    """The embedded mode's traces: one SQLite file that all processes of a machine write to (WAL)."""
+
+    def __init__(self, path: Path, service: str) -> None:
+        self._path = path
+        self._service = service
+        self._clock_domain = platform.node() or "localhost"
+        self._connection: sqlite3.Connection | None = None
+
+    def _open(self) -> sqlite3.Connection:
+        # Opened in the exporter's thread, where it is used: SQLite connections do not change threads.
+        if self._connection is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(self._path, timeout=10, isolation_level=None)
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=OFF")  # traces may be lost with the machine, not with us
+            self._connection.executescript(SCHEMA)
+            oldest_ns = time.time_ns() - RETENTION_S * 1_000_000_000
+            self._connection.execute("DELETE FROM spans WHERE start_ns < ?", (oldest_ns,))
+        return self._connection
+
+    def write(self, spans: Sequence[Span]) -> None:
+        """Insert a batch in one transaction. Raises sqlite3.Error."""
+        connection = self._open()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            connection.executemany(_INSERT, [self._row(span) for span in spans])
+        finally:
+            connection.execute("COMMIT")
+
+    def _row(self, span: Span) -> tuple[object, ...]:
+        links = orjson.dumps([{"trace_id": t, "span_id": s} for t, s in span.links]).decode() if span.links else "[]"
+        return (
+            span.trace_id,
+            span.span_id,
+            span.parent_id,
+            links,
+            self._service,
+            span.name,
+            span.kind,
+            span.start_ns,
+            span.end_ns,
+            span.status,
+            orjson.dumps(span.attributes).decode(),
+            self._clock_domain,
+            span.request_key,
+        )
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+class OtlpSink:
+    """An OTLP collector, through OpenTelemetry's own exporter: our spans become the SDK's ReadableSpan off the loop."""
+
+    def __init__(self, endpoint: str, service: str, version: str) -> None:
+        # Imported here: the exporter brings requests and protobuf, 20 MB that the embedded mode does not need.
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+
+        self._exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
+        self._resource = Resource.create({"service.name": service, "service.version": version})
+
+    def write(self, spans: Sequence[Span]) -> None:
+        """Send a batch. Raises ConnectionError when the collector did not take it."""
+        from opentelemetry.sdk.trace.export import SpanExportResult
+        from opswire.chassis.otlp import readable_span
+
+        if self._exporter.export([readable_span(s, self._resource) for s in spans]) is not SpanExportResult.SUCCESS:
+            raise ConnectionError("the OTLP collector did not take the spans")
+
+    def close(self) -> None:
+        """Flush and release the exporter."""
+        self._exporter.shutdown()  # type: ignore[no-untyped-call]
+
+
+def sinks_of(service: str, version: str, trace_store: Path | None, otlp_endpoint: str | None) -> list[Sink]:
+    """The sinks that the settings ask for; none is a valid choice."""
+    sinks: list[Sink] = []
+    if trace_store is not None:
+        sinks.append(SpanStore(trace_store, service))
+    if otlp_endpoint:
+        sinks.append(OtlpSink(otlp_endpoint, service, version))
+    return sinks
