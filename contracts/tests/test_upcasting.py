@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from opswire.contracts import upcasting
 from opswire.contracts.message import JsonObject
 from opswire.contracts.routes import ROUTES

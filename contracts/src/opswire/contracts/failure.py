@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
 from opswire.contracts.message import Part
 from opswire.contracts.types import Code, FinishStatus, ShortText
+from pydantic import Field
 
 
 class Failure(Part):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
-
 from opswire.contracts.message import Part
 from opswire.contracts.taxonomy import IntentName
 from opswire.contracts.types import (
@@ -22,6 +20,7 @@ from opswire.contracts.types import (
     Risk,
     ShortText,
 )
+from pydantic import Field
 
 
 class Requester(Part):

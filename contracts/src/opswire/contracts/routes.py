@@ -1,4 +1,4 @@
-"""The one table of who sends what to whom. Streams, consumers, docs/flow.md and the AsyncAPI document follow from it."""
+"""The one table of who sends what to whom. Streams, consumers, docs/flow.md and docs/asyncapi.json follow from it."""
 
 from __future__ import annotations
 

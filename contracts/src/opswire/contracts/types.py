@@ -36,7 +36,8 @@ Nanoseconds = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Milliseconds = Annotated[int, Field(ge=0, le=2**53 - 1)]
 Confidence = Annotated[float, Field(ge=0.0, le=1.0)]
 Labels = Annotated[dict[Name, ShortText], Field(max_length=64)]
-Cell = Annotated[str, StringConstraints(max_length=2_000)] | int | float | bool | None
+Integer = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+Cell = Annotated[str, StringConstraints(max_length=2_000)] | Integer | float | bool | None
 
 
 class Risk(StrEnum):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Self
 
-from pydantic import Field, model_validator
-
 from opswire.contracts.findings import Asset
 from opswire.contracts.message import Message
 from opswire.contracts.types import AssetId, Name, Nanoseconds
+from pydantic import Field, model_validator
 
 
 class AssetChanged(Message):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from pydantic import Field
-
 from opswire.contracts.message import Message
 from opswire.contracts.types import Name, Nanoseconds
+from pydantic import Field
 
 Tag = Annotated[str, Field(min_length=1, max_length=300)]
 

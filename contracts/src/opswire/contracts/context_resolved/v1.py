@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from pydantic import Field
-
 from opswire.contracts.findings import AlertSummary, Asset, IntentFinding, Marks, Requester
 from opswire.contracts.message import Message
 from opswire.contracts.types import ASSETS_MAX, Nanoseconds, RequestId, Text
+from pydantic import Field
 
 
 class ContextResolved(Message):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from pydantic import Field
-
 from opswire.contracts.message import Message
 from opswire.contracts.types import Code, Name, Nanoseconds
+from pydantic import Field
 
 BODY_BASE64_CHARACTERS_MAX = 700_000
+# As many and as long as the chassis keeps of any message: parking must never fail for what it is given to keep.
+HEADERS_CHARACTERS_MAX = 65_536
+HEADERS_MAX = HEADERS_CHARACTERS_MAX + 1
+HeaderText = Annotated[str, Field(max_length=HEADERS_CHARACTERS_MAX)]
 
 
 class MessageParked(Message):
@@ -27,6 +30,6 @@ class MessageParked(Message):
     code: Code
     detail: Annotated[str, Field(max_length=2_000)] = ""
     delivery_attempts: Annotated[int, Field(ge=1, le=2**53 - 1)]
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: Annotated[dict[HeaderText, HeaderText], Field(max_length=HEADERS_MAX)] = Field(default_factory=dict)
     body_base64: Annotated[str, Field(max_length=BODY_BASE64_CHARACTERS_MAX)]
     parked_ns: Nanoseconds

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from pydantic import Field
-
 from opswire.contracts.message import StrictMessage, StrictPart
 from opswire.contracts.taxonomy import Effect, IntentName
-from opswire.contracts.types import STEPS_MAX, AssetId, Digest, Name, RequestId
+from opswire.contracts.types import STEPS_MAX, AssetId, Digest, Integer, Name, RequestId
+from pydantic import Field
 
-Argument = Annotated[str, Field(max_length=1_000)] | int | bool
+Argument = Annotated[str, Field(max_length=1_000)] | Integer | bool
 
 
 class Step(StrictPart):

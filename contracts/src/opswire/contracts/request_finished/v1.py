@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Self
 
-from pydantic import Field, model_validator
-
 from opswire.contracts.findings import Candidates, IntentFinding
 from opswire.contracts.message import Message, Part
-from opswire.contracts.types import ASSETS_MAX, COLUMNS_MAX, ROWS_MAX, AssetId, Cell, Code, FinishStatus, Name, RequestId
+from opswire.contracts.types import (
+    ASSETS_MAX,
+    COLUMNS_MAX,
+    ROWS_MAX,
+    AssetId,
+    Cell,
+    Code,
+    FinishStatus,
+    Name,
+    RequestId,
+)
+from pydantic import Field, model_validator
 
 Milliseconds = Annotated[float, Field(ge=0)]
 
@@ -18,7 +27,9 @@ class Answer(Part):
 
     summary: Annotated[str, Field(min_length=1, max_length=4_000)]
     columns: Annotated[list[Name], Field(max_length=COLUMNS_MAX)] | None = None
-    rows: Annotated[list[Annotated[list[Cell], Field(max_length=COLUMNS_MAX)]], Field(max_length=ROWS_MAX)] | None = None
+    rows: Annotated[list[Annotated[list[Cell], Field(max_length=COLUMNS_MAX)]], Field(max_length=ROWS_MAX)] | None = (
+        None
+    )
 
     @model_validator(mode="after")
     def _rows_fit_columns(self) -> Self:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field, model_validator
-
 from opswire.contracts.findings import Requester
 from opswire.contracts.message import Message, Part
 from opswire.contracts.types import (
@@ -15,6 +13,7 @@ from opswire.contracts.types import (
     RequestId,
     Text,
 )
+from pydantic import Field, model_validator
 
 
 class Event(Part):
