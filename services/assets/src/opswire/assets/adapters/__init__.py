@@ -1,0 +1,1 @@
+"""How the assets service reaches its inventory."""

@@ -1,0 +1,1 @@
+"""The inventory: tables, migrations, and the store with its outbox."""

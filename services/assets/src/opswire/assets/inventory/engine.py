@@ -1,0 +1,76 @@
+"""The one place that knows which database it is.
+
+The synchronous engine is used on purpose. Measured on SQLite in one run (one row by key, 2 cores): a statement on
+a connection kept open 12 us, with a connection from the pool 27 us, the same in a worker thread 79 us, through
+aiosqlite 184 us. A read is shorter than a hop to another thread, so SQLite reads run inline; a database that is reached
+over a network is read in a worker thread, since a slow answer there would stop the whole event loop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+
+BUSY_TIMEOUT_MS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """One engine to read with (every statement by itself) and one to write with (transactions)."""
+
+    read: Engine
+    write: Engine
+    reads_inline: bool
+
+    def dispose(self) -> None:
+        """Close all connections."""
+        self.read.dispose()
+        self.write.dispose()
+
+
+def open_engines(url: str) -> Engines:
+    """Engines for a SQLAlchemy URL; nothing is connected yet. Raises ValueError for SQLite without a file."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return Engines(create_engine(parsed, isolation_level="AUTOCOMMIT"), create_engine(parsed), reads_inline=False)
+    return _sqlite_engines(parsed)
+
+
+def _sqlite_engines(url: URL) -> Engines:
+    if url.database in {None, "", ":memory:"}:
+        raise ValueError("the inventory needs a SQLite file: readers and writers have connections of their own")
+    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    read = create_engine(url, isolation_level="AUTOCOMMIT")
+    write = create_engine(url)
+    event.listen(read, "connect", _prepare_sqlite)
+    event.listen(write, "connect", _prepare_sqlite_writer)
+    event.listen(write, "begin", _begin_sqlite_write)
+    return Engines(read, write, reads_inline=True)
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    # FULL: an accepted change survives a power cut. Writes are rare here, reads pay nothing for it.
+    for pragma in (
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "temp_store=MEMORY",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _prepare_sqlite_writer(connection: Any, record: object) -> None:
+    connection.isolation_level = None  # the driver must not begin a transaction of its own before ours
+    _prepare_sqlite(connection, record)
+
+
+def _begin_sqlite_write(connection: Connection) -> None:
+    # IMMEDIATE: a second writer waits at the start; upgrading a read lock later fails at once instead of waiting.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

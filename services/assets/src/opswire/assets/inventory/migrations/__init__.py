@@ -1,0 +1,1 @@
+"""Alembic migrations of the inventory, shipped inside the package."""

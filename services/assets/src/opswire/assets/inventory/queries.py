@@ -1,0 +1,108 @@
+"""Reading: statements built once per shape, and rows made into assets.
+
+A document is read into an asset by pydantic's own JSON reader (about 4 us) and kept by its text, so that the same asset
+read again costs one hash. The text is the whole truth, so such an entry can never be stale.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from opswire.assets.inventory.changes import normal_address
+from opswire.assets.inventory.tables import ASSET_GROUPS, ASSET_NAMES, ASSET_TAGS, ASSETS, OUTBOX
+from opswire.assets.records import AssetFilter
+from opswire.assets.vocabulary import asset_type, environment, fold, slug, words_pattern
+from opswire.contracts.findings import Asset
+from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select
+
+PARSED_ASSETS_MAX = 4_096
+
+BY_NAME = (
+    select(ASSET_NAMES.c.kind, ASSETS.c.document)
+    .join(ASSETS, ASSETS.c.id == ASSET_NAMES.c.asset_id)
+    .where(ASSET_NAMES.c.key == bindparam("key"))
+    .order_by(ASSETS.c.name_key)
+    .limit(bindparam("most"))
+)
+BY_ADDRESS = select(ASSETS.c.document).where(ASSETS.c.address == bindparam("address")).order_by(ASSETS.c.name_key)
+ALL_NAMES = select(ASSETS.c.name, ASSETS.c.type, ASSETS.c.environment).order_by(ASSETS.c.name_key)
+OUTBOX_PENDING = (
+    select(OUTBOX.c.id, OUTBOX.c.subject, OUTBOX.c.message_id, OUTBOX.c.body)
+    .order_by(OUTBOX.c.id)
+    .limit(bindparam("most"))
+)
+OUTBOX_FIRST = select(func.min(OUTBOX.c.id))
+OUTBOX_LAST = select(func.max(OUTBOX.c.id))
+
+Shape = tuple[tuple[str, int], ...]
+Values = dict[str, Any]
+
+
+@lru_cache(maxsize=PARSED_ASSETS_MAX)
+def asset_of(document: str) -> Asset:
+    """The asset in a stored document. It was checked when it was written; callers never change it."""
+    return Asset.model_validate_json(document)
+
+
+def shape_and_values(wanted: AssetFilter) -> tuple[Shape, Values]:
+    """Which conditions a filter needs, and the values they compare with."""
+    normal = {
+        "names": tuple(map(fold, wanted.names)),
+        "addresses": tuple(normal_address(value) for value in wanted.addresses),
+        "types": _types(wanted.types),
+        "environments": tuple(map(environment, wanted.environments)),
+        "groups": tuple(map(slug, wanted.groups)),
+        "tags": tuple(map(slug, wanted.tags)),
+        "labels": tuple(map(slug, wanted.labels)),
+        "sites": tuple(map(words_pattern, wanted.sites)),
+        "systems": tuple(map(words_pattern, wanted.systems)),
+        "owners": tuple(map(words_pattern, wanted.owners)),
+        "parents": tuple(map(fold, wanted.parents)),
+    }
+    shape = tuple((name, len(values)) for name, values in normal.items() if values)
+    return shape, {f"{name}_{i}": value for name, values in normal.items() for i, value in enumerate(values)}
+
+
+def _types(given: tuple[str, ...]) -> tuple[str, ...]:
+    known = [asset_type(word) for word in given]
+    return () if None in known else tuple(dict.fromkeys(kind for kind in known if kind))
+
+
+@lru_cache(maxsize=256)
+def list_statement(shape: Shape) -> Select[Any]:
+    """The documents that match, by name, from `first` on, at most `most`."""
+    conditions = _conditions(shape)
+    statement = select(ASSETS.c.document).where(*conditions).order_by(ASSETS.c.name_key)
+    return statement.limit(bindparam("most")).offset(bindparam("first"))
+
+
+@lru_cache(maxsize=256)
+def count_statement(shape: Shape) -> Select[Any]:
+    """How many match."""
+    return select(func.count()).select_from(ASSETS).where(*_conditions(shape))
+
+
+def _conditions(shape: Shape) -> list[ColumnElement[bool]]:
+    return [_condition(name, [bindparam(f"{name}_{i}") for i in range(count)]) for name, count in shape]
+
+
+def _condition(name: str, values: list[Any]) -> ColumnElement[bool]:
+    plain = {
+        "addresses": ASSETS.c.address,
+        "types": ASSETS.c.type,
+        "environments": ASSETS.c.environment,
+        "parents": ASSETS.c.parent_key,
+    }
+    whole_words = {"sites": ASSETS.c.site, "systems": ASSETS.c.os, "owners": ASSETS.c.owner}
+    indexes = {
+        "names": (ASSET_NAMES,),
+        "groups": (ASSET_GROUPS,),
+        "tags": (ASSET_TAGS,),
+        "labels": (ASSET_GROUPS, ASSET_TAGS),
+    }
+    if name in plain:
+        return plain[name].in_(values)
+    if name in whole_words:
+        return or_(*(whole_words[name].like(value) for value in values))
+    return or_(*(ASSETS.c.id.in_(select(t.c.asset_id).where(t.c.key.in_(values))) for t in indexes[name]))

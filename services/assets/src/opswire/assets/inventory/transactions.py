@@ -1,0 +1,102 @@
+"""What each write does inside its one transaction. The caller holds the transaction and commits it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+
+from opswire.assets.errors import AssetInUseError, AssetNotFoundError, InvalidAssetError, NameTakenError
+from opswire.assets.inventory import changes, writes
+from opswire.assets.inventory.changes import Change
+from opswire.assets.inventory.tables import OUTBOX
+from opswire.assets.records import AssetRecord, ImportReport, LineNote
+from opswire.assets.vocabulary import fold
+from opswire.contracts.findings import Asset
+from sqlalchemy import Connection, delete
+
+_SHOWN_CHILDREN = 5
+
+
+def without_repeats(records: Iterable[AssetRecord], seen: dict[str, int], report: ImportReport) -> list[AssetRecord]:
+    """The records whose name was not `seen` before (name to line); the others are rejected in the report."""
+    fresh = []
+    for record in records:
+        key = fold(record.name)
+        if key in seen:
+            text = f"{record.name}: the name stands on line {seen[key]} already"
+            report.rejected.append(LineNote(record.line, text))
+        else:
+            seen[key] = record.line
+            fresh.append(record)
+    return fresh
+
+
+def upsert(connection: Connection, records: Sequence[AssetRecord], origin: str, report: ImportReport) -> None:
+    """Write the records that make a difference and count all of them in the report."""
+    known = writes.assets_named(connection, (record.name for record in records))
+    made: list[Change] = []
+    for record in records:
+        before = known.get(fold(record.name))
+        try:
+            after = changes.merged(before, record) if before else changes.created(record, origin)
+        except InvalidAssetError as error:
+            report.rejected.append(LineNote(record.line, f"{record.name or 'an asset without a name'}: {error}"))
+            continue
+        if before is None:
+            report.created += 1
+        elif after is before:
+            report.unchanged += 1
+            continue
+        else:
+            report.updated += 1
+        made.append(Change(before, after))
+    report.outbox_id = max(report.outbox_id, writes.apply(connection, made, time.time_ns()))
+
+
+def edit(connection: Connection, name: str, values: Mapping[str, str]) -> Asset:
+    """Edit one asset. Writes nothing when it stays the same."""
+    before = _one(connection, name)
+    after = changes.edited(before, values)
+    if after is not before:
+        writes.apply(connection, [Change(before, after)], time.time_ns())
+    return after
+
+
+def rename(connection: Connection, old: str, new: str) -> Asset:
+    """Give one asset another name and point its children to it."""
+    before = _one(connection, old)
+    taken = writes.assets_named(connection, [new]).get(fold(new))
+    if taken is not None and taken.id != before.id:
+        raise NameTakenError(f"{new} is the name of another asset")
+    after = changes.renamed(before, new)
+    if after is before:
+        return before
+    made = [Change(before, after)]
+    for child in writes.children_of(connection, before.name):
+        made.append(Change(child, changes.reparented(child, after.name)))
+    writes.apply(connection, made, time.time_ns())
+    return after
+
+
+def remove(connection: Connection, name: str) -> Asset:
+    """Delete one asset that is nobody's parent."""
+    before = _one(connection, name)
+    children = writes.children_of(connection, before.name)
+    if children:
+        shown = ", ".join(child.name for child in children[:_SHOWN_CHILDREN])
+        raise AssetInUseError(f"{before.name} is the parent of {len(children)}: {shown}")
+    writes.apply(connection, [Change(before, None)], time.time_ns())
+    return before
+
+
+def forget(connection: Connection, outbox_ids: Sequence[int]) -> None:
+    """Delete sent messages from the outbox."""
+    for start in range(0, len(outbox_ids), 500):
+        connection.execute(delete(OUTBOX).where(OUTBOX.c.id.in_(outbox_ids[start : start + 500])))
+
+
+def _one(connection: Connection, name: str) -> Asset:
+    found = writes.assets_named(connection, [name]).get(fold(name))
+    if found is None:
+        raise AssetNotFoundError(f"there is no asset named {name}")
+    return found

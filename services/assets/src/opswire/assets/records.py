@@ -1,0 +1,112 @@
+"""What goes into the inventory and comes out of it: records, filters and import reports. Plain data, no behaviour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from opswire.contracts.types import ASSETS_MAX
+
+
+@dataclass(slots=True)
+class AssetRecord:
+    """One asset as a source states it. None means that the source says nothing, so that what is known stays.
+
+    `groups`, `tags` and `aliases` replace what is known where they are stated; attributes are merged by key.
+    `external_id` (`netbox:device:12`) ties the record to the thing in its source: a record of the same name with
+    another one is another thing. `line` is where the record stands in its file, from 1; 0 where there is none.
+    """
+
+    name: str
+    type: str | None = None
+    environment: str | None = None
+    criticality: str | None = None
+    address: str | None = None
+    owner: str | None = None
+    site: str | None = None
+    os: str | None = None
+    parent: str | None = None
+    groups: list[str] | None = None
+    tags: list[str] | None = None
+    aliases: list[str] | None = None
+    attributes: dict[str, str] = field(default_factory=dict)
+    external_id: str | None = None
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LineNote:
+    """A line of a file and what is to be said about it."""
+
+    line: int
+    text: str
+
+
+@dataclass(slots=True)
+class ImportedFile:
+    """What an importer read: records to store, lines it refuses, and lines whose content was changed or left out."""
+
+    records: list[AssetRecord] = field(default_factory=list)
+    rejected: list[LineNote] = field(default_factory=list)
+    notes: list[LineNote] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What became of every record. `created + updated + unchanged + len(rejected)` accounts for the whole file.
+
+    `outbox_id` is the highest outbox row this import wrote, 0 when it changed nothing.
+    """
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: list[LineNote] = field(default_factory=list)
+    notes: list[LineNote] = field(default_factory=list)
+    outbox_id: int = 0
+
+    @property
+    def stored(self) -> int:
+        """How many records are in the inventory now."""
+        return self.created + self.updated + self.unchanged
+
+
+@dataclass(frozen=True, slots=True)
+class AssetFilter:
+    """Which assets are wanted: values of one field are alternatives, fields narrow each other. Empty means all.
+
+    `labels` matches groups and tags. `sites`, `systems` and `owners` match whole words (`ubuntu` finds `Ubuntu Linux
+    20.04`). Types and environments are taken with their synonyms. `limit` 0 asks for the total alone.
+    """
+
+    names: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    environments: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    sites: tuple[str, ...] = ()
+    systems: tuple[str, ...] = ()
+    owners: tuple[str, ...] = ()
+    parents: tuple[str, ...] = ()
+    limit: int = ASSETS_MAX
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """One message that waits to be published, ready-made."""
+
+    id: int
+    subject: str
+    message_id: str
+    body: bytes
+
+
+class Importer(Protocol):
+    """Reads the text of one file. Raises UnreadableInventoryError when the text as a whole is not of its format."""
+
+    def __call__(self, text: str) -> ImportedFile:
+        """Every line ends up in a record, a rejection or a note."""
+        ...

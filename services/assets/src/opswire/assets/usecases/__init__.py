@@ -1,0 +1,1 @@
+"""What the assets service decides. No protocol is spoken here."""
