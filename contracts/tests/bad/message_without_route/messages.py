@@ -1,0 +1,3 @@
+"""The recipe has no route."""
+
+ROUTED = {"note": 2}

@@ -1,0 +1,23 @@
+"""A mapping of any size."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from opswire.contracts.message import Message
+
+
+class NoteV2(Message):
+    """A mapping of any size."""
+
+    STEM: ClassVar[str] = "note"
+    VERSION: ClassVar[int] = 2
+
+    lines: Annotated[list[Annotated[str, Field(min_length=1, max_length=20)]], Field(max_length=10)]
+    labels: dict[Annotated[str, Field(max_length=20)], Annotated[str, Field(max_length=20)]] = Field(default_factory=dict)
+
+
+MESSAGES = (NoteV2,)
+FREE_FORM = {}

@@ -1,0 +1,23 @@
+"""A text of any length."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from opswire.contracts.message import Message
+
+
+class NoteV2(Message):
+    """A text of any length."""
+
+    STEM: ClassVar[str] = "note"
+    VERSION: ClassVar[int] = 2
+
+    lines: Annotated[list[Annotated[str, Field(min_length=1, max_length=20)]], Field(max_length=10)]
+    text: str = ""
+
+
+MESSAGES = (NoteV2,)
+FREE_FORM = {}
