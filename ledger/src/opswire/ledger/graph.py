@@ -1,0 +1,226 @@
+"""Spans as a graph that can be walked whatever was recorded: no duplicates, no negative times, orphans hung up again.
+
+The result does not depend on the order of the input, and adding a constant to all times only moves it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from opswire.ledger.classify import own_stage
+from opswire.ledger.model import Span
+from opswire.ledger.stages import Stage
+
+STORED_TIME = "messaging.nats.message.stored_time"
+DELIVERY_ATTEMPT = "messaging.nats.message.delivery_attempt"
+_STREAM_SEQUENCE = "messaging.nats.stream.sequence"
+_CONSUMER_GROUP = "messaging.consumer.group.name"
+
+Key = tuple[str, str]
+
+
+class Node:
+    """One span in its place. `parent` is set for blocking and detached children, `producer` for hops."""
+
+    __slots__ = (
+        "adopted",
+        "approval",
+        "children",
+        "end",
+        "hop",
+        "key",
+        "orphan",
+        "parent",
+        "producer",
+        "span",
+        "stage",
+        "start",
+        "used",
+    )
+
+    def __init__(self, span: Span) -> None:
+        self.span = span
+        self.key: Key = (span.trace_id, span.span_id)
+        self.start = span.start_ns
+        self.end = max(span.start_ns, span.end_ns)
+        self.parent: Node | None = None
+        self.producer: Node | None = None
+        self.children: list[Node] = []
+        self.stage = own_stage(span)
+        self.hop = False
+        self.orphan = False
+        self.adopted = False
+        self.approval = False
+        self.used = False
+
+
+class Graph:
+    """All spans of one request. `nodes` are ordered by time, then id."""
+
+    def __init__(self, spans: Iterable[Span]) -> None:
+        self.by_key, self.duplicates = _unique(spans)
+        self.nodes = sorted(self.by_key.values(), key=_by_time)
+        self.reversed_times = sum(1 for node in self.nodes if node.span.end_ns < node.span.start_ns)
+        for node in self.nodes:
+            self._place(node)
+        self.missing_parents = sum(1 for node in self.nodes if node.orphan)
+        self._adopt_orphans()
+        for node in self.nodes:
+            if node.parent is not None:
+                node.parent.children.append(node)
+                # Emitted at decision time with an explicit start: it does not block the span that records it.
+                node.approval = node.stage is Stage.APPROVAL_WAIT and node.start < node.parent.start
+            elif node.stage is Stage.APPROVAL_WAIT:
+                node.approval = True
+        _inherit_stages(self.nodes)
+        self.attempts = _attempts(self.nodes)
+
+    def linked(self, node: Node, wanted: Callable[[Node], bool]) -> Node | None:
+        """The first span, in the order recorded, that `node` links to and that is wanted."""
+        for link in node.span.links:
+            found = self.by_key.get((link.trace_id, link.span_id))
+            if found is not None and found is not node and wanted(found):
+                return found
+        return None
+
+    def earlier_attempts(self, node: Node) -> list[Node]:
+        """The deliveries of the same message to the same consumer before this one, latest first."""
+        group = self.attempts.get(_message(node), ())
+        number = whole(node.span.attributes.get(DELIVERY_ATTEMPT))
+        earlier = []
+        for other in group:
+            other_number = whole(other.span.attributes.get(DELIVERY_ATTEMPT))
+            if other is node:
+                continue
+            if number is None or other_number is None or number == other_number:
+                if _by_time(other) < _by_time(node):
+                    earlier.append(other)
+            elif other_number < number:
+                earlier.append(other)
+        return earlier[::-1]
+
+    def _place(self, node: Node) -> None:
+        span = node.span
+        parent = self.by_key.get((span.trace_id, span.parent_id)) if span.parent_id else None
+        if parent is node:
+            parent = None
+        if span.kind == "CONSUMER":
+            producer = parent if parent is not None and parent.span.kind == "PRODUCER" else None
+            producer = producer or self.linked(node, _is_producer)
+            if producer is not None or parent is None:
+                node.hop, node.producer = True, producer
+                # The sender of the first message is the upstream, whose spans are its own affair.
+                lost = bool(span.parent_id) and producer is None
+                node.orphan = lost and not destination(span).endswith(".submitted")
+                return
+        node.parent = parent
+        node.orphan = parent is None and bool(span.parent_id)
+
+    def _adopt_orphans(self) -> None:
+        orphans = [node for node in self.nodes if node.orphan and not node.hop]
+        if not orphans:
+            return
+        by_duration = sorted(self.nodes, key=lambda node: (node.end - node.start, node.key))
+        for orphan in orphans:
+            for candidate in by_duration:
+                contains = candidate.start <= orphan.start and orphan.end <= candidate.end
+                if contains and candidate is not orphan and not _descends(candidate, orphan):
+                    orphan.parent, orphan.adopted = candidate, True
+                    break
+
+
+def destination(span: Span) -> str:
+    """The subject or its template that a messaging span is about, else its name without the first word."""
+    for name in ("messaging.destination.template", "messaging.destination.name"):
+        value = span.attributes.get(name)
+        if isinstance(value, str) and value:
+            return value
+    return span.name.partition(" ")[2]
+
+
+def whole(value: object) -> int | None:
+    """The value as a whole number, or None: attributes come from the wire and may be anything."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, str) and len(value) < 20 and value.isascii() and value.isdigit():
+        return int(value)
+    return None
+
+
+def _unique(spans: Iterable[Span]) -> tuple[dict[Key, Node], int]:
+    found: dict[Key, Node] = {}
+    duplicates = 0
+    for span in spans:
+        node = Node(span)
+        known = found.get(node.key)
+        if known is None:
+            found[node.key] = node
+        elif known.span != span:
+            duplicates += 1
+            if _rank(node) > _rank(known):
+                found[node.key] = node
+    return found, duplicates
+
+
+def _rank(node: Node) -> tuple[int, str]:
+    # Any total order that looks at nothing but the spans will do; the longest says most.
+    return node.end - node.start, repr((node.span.kind, node.span.name, node.span.parent_id, node.span.service)) + repr(
+        sorted(node.span.attributes.items(), key=repr)
+    )
+
+
+def _by_time(node: Node) -> tuple[int, int, Key]:
+    return node.start, node.end, node.key
+
+
+def _is_producer(node: Node) -> bool:
+    return node.span.kind == "PRODUCER"
+
+
+def _descends(node: Node, ancestor: Node) -> bool:
+    seen: set[Key] = set()
+    current: Node | None = node
+    while current is not None and current.key not in seen:
+        if current is ancestor:
+            return True
+        seen.add(current.key)
+        current = current.parent
+    return False
+
+
+def _inherit_stages(nodes: Sequence[Node]) -> None:
+    for node in nodes:
+        if node.stage is not None:
+            continue
+        chain: list[Node] = []
+        seen: set[Key] = set()
+        current: Node | None = node
+        while current is not None and current.stage is None and current.key not in seen:
+            seen.add(current.key)
+            chain.append(current)
+            current = current.parent
+        stage = current.stage if current is not None else None
+        for member in chain:
+            member.stage = stage or Stage.UNATTRIBUTED
+
+
+def _message(node: Node) -> tuple[object, ...]:
+    attributes = node.span.attributes
+    group = attributes.get(_CONSUMER_GROUP) or (node.span.service, destination(node.span))
+    sequence = attributes.get(_STREAM_SEQUENCE)
+    if sequence is not None:
+        return (repr(group), "sequence", repr(sequence))
+    return (repr(group), "sender", node.producer.key if node.producer is not None else node.key)
+
+
+def _attempts(nodes: Sequence[Node]) -> dict[tuple[object, ...], list[Node]]:
+    groups: dict[tuple[object, ...], list[Node]] = {}
+    for node in nodes:
+        if node.hop:
+            groups.setdefault(_message(node), []).append(node)
+    for group in groups.values():
+        if len(group) > 1:
+            group.sort(key=lambda node: (whole(node.span.attributes.get(DELIVERY_ATTEMPT)) or 0, _by_time(node)))
+    return groups
