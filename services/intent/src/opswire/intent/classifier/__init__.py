@@ -1,0 +1,1 @@
+"""The local classifier: trained with scikit-learn, run with numpy alone."""

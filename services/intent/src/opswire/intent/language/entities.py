@@ -1,0 +1,260 @@
+"""The things a request names, as its text spells them: inventory names first, then shapes, then grammar.
+
+The text is scanned once by one regular expression; names are found by dictionary. What is found never overlaps and
+keeps the order of the text.
+"""
+
+from __future__ import annotations
+
+from opswire.contracts.findings import Entity
+from opswire.contracts.types import ENTITIES_MAX, EntityType
+from opswire.intent.language.grammar import Token, name_by_grammar
+from opswire.intent.language.names import TOKENS_MAX, NameIndex
+from opswire.intent.language.normalise import clean
+from opswire.intent.language.shapes import HOST_SHAPE, PARTS, SCANNER, SHAPE_TYPES, TICKET_SHAPE
+from opswire.intent.language.vocabulary import (
+    ASSET_TYPE_WORDS,
+    CLI_HEADS,
+    COMMANDS,
+    ENVIRONMENT_IF_PLACED,
+    ENVIRONMENT_WORDS,
+    LISTED_TYPES,
+    METRIC_WORDS,
+    NOUN_TYPES,
+    OS_WORDS,
+    PLACE_WORDS,
+    POINTERS,
+    RESERVED_WORDS,
+    STOP_WORDS,
+)
+
+VALUE_CHARACTERS_MAX = 512
+
+_HOST_TYPES = frozenset(
+    """host vm server node machine instance switch router firewall hypervisor device appliance virtual_machine
+    virtual-machine loadbalancer load_balancer storage workstation""".split()  # noqa: SIM905
+)
+_TYPES_OF_ASSETS: dict[str, EntityType] = {
+    "database": EntityType.DATABASE,
+    "namespace": EntityType.NAMESPACE,
+    "cluster": EntityType.ENVIRONMENT,
+    "application": EntityType.APPLICATION,
+    "site": EntityType.SITE,
+}
+_RUN_VERBS = frozenset({"run", "execute", "exec", "launch", "trigger"})
+_COMMAND_ENDS = frozenset("on in to for and against across from if then please".split())  # noqa: SIM905
+_SCRIPT_ENDINGS = (".sh", ".py", ".ps1", ".yml", ".yaml", ".bat", ".pl", ".rb", ".sql")
+_AFTER_ENVIRONMENT = frozenset("environment env cluster servers hosts nodes vms machines boxes db database".split())  # noqa: SIM905
+
+
+def entity_type_of(asset_type: str) -> EntityType:
+    """What an asset of this inventory type is called in a request. Unknown types are services."""
+    if asset_type in _HOST_TYPES:
+        return EntityType.HOST
+    return _TYPES_OF_ASSETS.get(asset_type, EntityType.SERVICE)
+
+
+def extract_entities(text: str, names: NameIndex) -> list[Entity]:
+    """Every entity of the text in its order, each once, without overlaps, at most 64. Never raises on any text."""
+    cleaned = clean(text)
+    found = dict.fromkeys(
+        (token.kind, cleaned[token.start : token.end][:VALUE_CHARACTERS_MAX])
+        for token in find_tokens(cleaned, names)
+        if token.kind is not None and token.end > token.start
+    )
+    return [Entity.model_construct(type=kind, value=value) for kind, value in found][:ENTITIES_MAX]
+
+
+def find_tokens(cleaned: str, names: NameIndex) -> list[Token]:
+    """The words and shapes of a cleaned text, each with its type where it denotes something.
+
+    `sure` tells what the inventory or a shape says from what grammar guesses.
+    """
+    tokens = _scan(cleaned)
+    _name_by_inventory(tokens, names)
+    _name_by_lists(tokens, cleaned, names)
+    _mark_commands(tokens, cleaned)
+    name_by_grammar(tokens)
+    _unquote(tokens, cleaned)
+    return [token for token in tokens if token.group != "swallowed"]
+
+
+def _scan(cleaned: str) -> list[Token]:
+    """Cut the text into words and shapes. Shapes that are certain get their type here."""
+    tokens: list[Token] = []
+    for match in SCANNER.finditer(cleaned):
+        group = match.lastgroup or "word"
+        if group == "word":
+            tokens.append(Token(match.start(), match.end(), match.group().lower(), group))
+            continue
+        start, end = match.span()
+        for part in PARTS.get(group, ()):
+            if match.start(part) >= 0:
+                start, end = match.span(part)
+        token = Token(start, end, cleaned[start:end].lower(), group)
+        token.kind = SHAPE_TYPES.get(group)
+        token.sure = token.kind is not None
+        _trim(token, cleaned)
+        tokens.append(token)
+    return tokens
+
+
+def _trim(token: Token, cleaned: str) -> None:
+    """A first word with one slash is a bot's command, not a path; a number out of range is no address and no port."""
+    value = cleaned[token.start : token.end]
+    if token.group == "path" and token.start == 0 and "/" not in value[1:]:
+        token.kind, token.sure, token.group = None, False, "slash"
+    elif token.group == "ip" and ":" not in value:
+        if any(int(part) > 255 for part in value.partition("/")[0].split(".")):
+            token.kind, token.sure, token.group = None, False, "word"
+    elif token.group == "port" and not 0 < int(value) < 65_536:
+        token.kind, token.sure, token.group = None, False, "word"
+
+
+def _name_by_inventory(tokens: list[Token], names: NameIndex) -> None:
+    """Longest name first. A word that carries intent is a name only where the text points at it."""
+    for index, token in enumerate(tokens):
+        if token.group in ("swallowed", "url", "path"):
+            continue
+        word = token.lower
+        if token.group == "quoted":
+            found = names.lookup(word[1:-1])
+            if found is not None:
+                token.kind, token.sure = entity_type_of(found.type), True
+            continue
+        if names.starts_longer(word) and _take_longer(tokens, index, names):
+            continue
+        found = names.lookup_key(word)
+        if found is None:
+            continue
+        if (word in RESERVED_WORDS or word in STOP_WORDS) and not _is_pointed_at(tokens, index):
+            continue
+        token.kind, token.sure = entity_type_of(found.type), True
+
+
+def _take_longer(tokens: list[Token], index: int, names: NameIndex) -> bool:
+    """Try names and terms of several words that begin here; what they cover is swallowed."""
+    for length in range(min(TOKENS_MAX, len(tokens) - index), 1, -1):
+        covered = tokens[index : index + length]
+        key = " ".join(token.lower for token in covered)
+        found = names.lookup_key(key)
+        kind = entity_type_of(found.type) if found is not None else names.term(key)
+        if kind is None:
+            continue
+        covered[0].kind, covered[0].sure, covered[0].end = kind, True, covered[-1].end
+        for token in covered[1:]:
+            token.kind, token.group = None, "swallowed"
+        return True
+    return False
+
+
+def _is_pointed_at(tokens: list[Token], index: int) -> bool:
+    return index > 0 and tokens[index - 1].lower in POINTERS
+
+
+def _name_by_lists(tokens: list[Token], cleaned: str, names: NameIndex) -> None:
+    """Environments, asset types, metrics, systems, tags and host-shaped words."""
+    for index, token in enumerate(tokens):
+        if token.kind is not None or token.group != "word":
+            continue
+        word = token.lower
+        if word in ENVIRONMENT_WORDS:
+            if word not in ENVIRONMENT_IF_PLACED or _is_placed(tokens, index):
+                token.kind, token.sure = EntityType.ENVIRONMENT, True
+        elif word in LISTED_TYPES:
+            token.kind = EntityType.ASSET_TYPE
+        elif word in METRIC_WORDS:
+            token.kind = EntityType.METRIC
+        elif word in OS_WORDS:
+            token.kind = EntityType.OS
+        elif word in STOP_WORDS or word in RESERVED_WORDS or word in NOUN_TYPES:
+            continue
+        else:
+            token.kind = names.term(word)
+            token.sure = token.kind is not None
+            if (
+                token.kind is None
+                and HOST_SHAPE.fullmatch(word)
+                and not TICKET_SHAPE.fullmatch(cleaned[token.start : token.end])
+            ):
+                if word.isdigit() or _is_typed_beside(tokens, index):
+                    continue
+                token.kind, token.sure = EntityType.HOST, True
+            elif token.kind is None and word.isdigit():
+                _name_number(tokens, index)
+
+
+def _is_placed(tokens: list[Token], index: int) -> bool:
+    """`in test`, `the test servers`, `deploy to test`, but neither `to test a version` nor `test if`."""
+    before = tokens[index - 1].lower if index > 0 else ""
+    after = tokens[index + 1].lower if index + 1 < len(tokens) else ""
+    if after in _AFTER_ENVIRONMENT:
+        return True
+    return before in PLACE_WORDS and (before not in {"to", "the", "our"} or not after or after in PLACE_WORDS)
+
+
+def _is_tag(tokens: list[Token], index: int) -> bool:
+    """`web servers`, `tagged web`: elsewhere a tag's word is an ordinary word."""
+    before = tokens[index - 1].lower if index > 0 else ""
+    after = tokens[index + 1].lower if index + 1 < len(tokens) else ""
+    return after in ASSET_TYPE_WORDS or after in {"group", "tag"} or before in {"tag", "tagged", "group", "label"}
+
+
+def _is_typed_beside(tokens: list[Token], index: int) -> bool:
+    """`the my-app-52 deployment`, `namespace ns-1`: grammar knows better than the shape."""
+    for beside in (index + 1, index - 1):
+        noun = NOUN_TYPES.get(tokens[beside].lower) if 0 <= beside < len(tokens) else None
+        if noun is not None and noun is not EntityType.HOST:
+            return True
+    return False
+
+
+def _name_number(tokens: list[Token], index: int) -> None:
+    """A bare number: a port after a connection, a count after `to`."""
+    token = tokens[index]
+    before = tokens[index - 1].lower if index > 0 else ""
+    if before == "on" and 2 <= len(token.lower) <= 5 and 0 < int(token.lower) < 65_536:
+        token.kind, token.sure = EntityType.PORT, True
+    elif before == "to" and any(
+        each.lower in {"scale", "replicas", "resize", "grow", "shrink"} for each in tokens[:index]
+    ):
+        token.kind, token.sure = EntityType.COUNT, True
+
+
+def _mark_commands(tokens: list[Token], cleaned: str) -> None:
+    """A quoted command, a known command line tool with its arguments, a script after `run`."""
+    for index, token in enumerate(tokens):
+        before = tokens[index - 1].lower if index > 0 else ""
+        if token.group == "quoted" and token.kind is None:
+            inner = token.lower[1:-1].split()
+            if inner and (before in _RUN_VERBS or before == "command" or (inner[0] in COMMANDS and len(inner) > 1)):
+                token.kind = EntityType.COMMAND
+        elif token.group == "word" and token.kind is None:
+            is_run = before in _RUN_VERBS and token.lower in COMMANDS
+            if is_run or token.lower in CLI_HEADS:
+                _take_command_line(tokens, index, cleaned)
+            elif token.lower.endswith(_SCRIPT_ENDINGS) and any(each.lower in _RUN_VERBS for each in tokens[:index]):
+                token.kind = EntityType.COMMAND
+
+
+def _take_command_line(tokens: list[Token], index: int, cleaned: str) -> None:
+    """The tool's word and what follows, up to a preposition that leaves the command or the end of the clause."""
+    end = index + 1
+    while end < len(tokens) and tokens[end].lower not in _COMMAND_ENDS and tokens[end].group != "swallowed":
+        between = cleaned[tokens[end - 1].end : tokens[end].start]
+        if any(mark in between for mark in ",;.?!("):
+            break
+        end += 1
+    if end == index + 1 and tokens[index].lower not in CLI_HEADS and tokens[index].lower in NOUN_TYPES:
+        return
+    tokens[index].kind = EntityType.COMMAND
+    tokens[index].end = tokens[end - 1].end
+    for token in tokens[index + 1 : end]:
+        token.kind, token.group = None, "swallowed"
+
+
+def _unquote(tokens: list[Token], cleaned: str) -> None:
+    """An entity in quotes is what stands between them."""
+    for token in tokens:
+        if token.group == "quoted" and token.kind is not None and cleaned[token.start] in "'\"`":
+            token.start, token.end = token.start + 1, token.end - 1
