@@ -1,0 +1,1 @@
+"""How the executor reaches the world: one file per protocol, and the table of tools."""

@@ -1,0 +1,47 @@
+"""Credential references into keys. The reference travels; the key never leaves this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import asyncssh
+from opswire.contracts.findings import Asset
+from opswire.executor.errors import CredentialUnusableError, HostKeyUnknownError
+
+KEY_BYTES_MAX = 64 * 1024
+
+
+def client_key(asset: Asset, credentials_dir: Path) -> asyncssh.SSHKey:
+    """The private key that the asset's `credential` refers to. Raises CredentialUnusableError; never shows content."""
+    path = resolve_reference(asset.attributes.get("credential", ""), asset.name, credentials_dir)
+    try:
+        with path.open("rb") as file:
+            return asyncssh.import_private_key(file.read(KEY_BYTES_MAX))
+    except (OSError, asyncssh.KeyImportError, asyncssh.KeyEncryptionError, ValueError):
+        # The original error may quote the file; only that it failed is told.
+        raise CredentialUnusableError(f"the credential of {asset.name} cannot be read as a private key") from None
+
+
+def resolve_reference(reference: str, name: str, credentials_dir: Path) -> Path:
+    """The file of a `file:` reference: inside `credentials_dir`, links followed. Raises CredentialUnusableError."""
+    if not reference.startswith("file:"):
+        raise CredentialUnusableError(f"the inventory holds no credential reference of the form file:... for {name}")
+    relative = reference.removeprefix("file:")
+    if not relative or not relative.isprintable() or Path(relative).is_absolute():
+        raise CredentialUnusableError(f"the credential reference of {name} is not a relative path")
+    base = credentials_dir.resolve()
+    path = (base / relative).resolve()
+    if not path.is_relative_to(base) or path == base:
+        raise CredentialUnusableError(f"the credential reference of {name} leaves the credentials directory")
+    return path
+
+
+def host_key(asset: Asset) -> asyncssh.SSHKey:
+    """The public key that the host must show. Raises HostKeyUnknownError."""
+    text = asset.attributes.get("ssh_host_key", "")
+    if not text:
+        raise HostKeyUnknownError(f"the inventory holds no ssh_host_key for {asset.name}, so it is not contacted")
+    try:
+        return asyncssh.import_public_key(text)
+    except asyncssh.KeyImportError:
+        raise HostKeyUnknownError(f"the ssh_host_key of {asset.name} in the inventory is no public key") from None

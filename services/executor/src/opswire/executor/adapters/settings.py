@@ -1,0 +1,22 @@
+"""What the drivers need to know. The service's settings build one of these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class DriverSettings:
+    """`credentials_dir` is what `file:` references stand in; `nameservers` are `address` or `address#port`.
+
+    `allow_loopback` is for the lab only. `ca_file` (PEM) stands in for the system's certificate authorities.
+    """
+
+    credentials_dir: Path
+    allow_loopback: bool = False
+    nameservers: tuple[str, ...] = ()
+    ca_file: Path | None = None
+    connect_timeout_s: float = 5.0
+    ssh_idle_s: float = 60.0
+    ssh_connections_max: int = 64

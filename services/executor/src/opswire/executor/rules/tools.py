@@ -1,0 +1,76 @@
+"""What a tool is: a coroutine that takes one call and gives back records. Adapters fill the table."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from opswire.contracts.context_resolved import ContextResolved
+from opswire.contracts.findings import Asset
+from opswire.contracts.plan_made import Step
+from opswire.contracts.types import Cell
+from opswire.executor.errors import BadArgumentError
+
+Record = Mapping[str, Cell]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One step with the assets it speaks of, looked up in the context. Addresses come from these assets only."""
+
+    step: Step
+    context: ContextResolved
+    asset: Asset | None = None
+    host: Asset | None = None
+    target: Asset | None = None
+
+    def text(self, name: str) -> str:
+        """A text argument. Raises BadArgumentError when it is absent or is no text."""
+        value = self.step.arguments.get(name)
+        if not isinstance(value, str):
+            raise BadArgumentError(f"{self.step.tool} needs the text argument {name!r}")
+        return value
+
+    def number(self, name: str) -> int:
+        """A number argument. Raises BadArgumentError when it is absent or is no number."""
+        value = self.step.arguments.get(name)
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise BadArgumentError(f"{self.step.tool} needs the number argument {name!r}")
+        return value
+
+    def port(self) -> int:
+        """The argument `port`, 1 to 65535. Raises BadArgumentError."""
+        port = self.number("port")
+        if not 1 <= port <= 65535:
+            raise BadArgumentError(f"{port} is not a port")
+        return port
+
+    def needed_asset(self) -> Asset:
+        """The step's asset. Raises BadArgumentError when the step names none."""
+        if self.asset is None:
+            raise BadArgumentError(f"{self.step.tool} needs an asset of the request's context")
+        return self.asset
+
+    def needed_host(self) -> Asset:
+        """The host that the step's asset is or lives on. Raises BadArgumentError."""
+        if self.host is None:
+            raise BadArgumentError(f"the inventory names no host for {self.needed_asset().name}")
+        return self.host
+
+    def needed_target(self) -> Asset:
+        """The asset that the argument `target_asset_id` names. Raises BadArgumentError."""
+        if self.target is None:
+            raise BadArgumentError(f"{self.step.tool} needs a target of the request's context")
+        return self.target
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a tool found: records by column name, and a remark on what was left out or read otherwise."""
+
+    records: tuple[Record, ...]
+    note: str = ""
+
+
+Tool = Callable[[ToolCall], Awaitable[ToolResult]]
+Tools = Mapping[str, Tool]

@@ -1,0 +1,161 @@
+"""The one plain sentence of an answer, made from the rows and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from opswire.contracts.context_resolved import ContextResolved
+from opswire.contracts.findings import Asset
+from opswire.contracts.taxonomy import IntentName
+from opswire.contracts.types import EntityType
+from opswire.executor.rules.cells import counted, listed, plain
+from opswire.executor.rules.tools import Record
+from opswire.executor.usecases.outcomes import StepOutcome
+from opswire.executor.usecases.summarise_checks import connectivity_sentence, status_sentence
+from opswire.executor.usecases.words import entity_values
+
+Outcomes = Sequence[StepOutcome]
+_METRIC_WORDS = {"load_1m": "load", "memory_used": "memory use", "disk_used": "disk use"}
+_FILTERS = (
+    EntityType.ENVIRONMENT,
+    EntityType.ASSET_TYPE,
+    EntityType.SITE,
+    EntityType.OS,
+    EntityType.TAG,
+    EntityType.APPLICATION,
+)
+
+
+def summarise(context: ContextResolved, outcomes: Outcomes) -> str:
+    """The sentence for these outcomes, at least one of which succeeded, with remarks and failures behind it."""
+    sentence = _SENTENCES[context.intent.name](context, outcomes)
+    notes = dict.fromkeys(outcome.result.note for outcome in outcomes if outcome.result and outcome.result.note)
+    failed = [outcome for outcome in outcomes if outcome.error is not None]
+    parts = [sentence, *notes]
+    if failed:
+        first = failed[0].error
+        parts.append(f"{len(failed)} of {counted(len(outcomes), 'check')} failed: {first}.")
+    return " ".join(parts)
+
+
+def _list(context: ContextResolved, outcomes: Outcomes) -> str:
+    del outcomes
+    if not context.assets:
+        return f"No asset in the inventory matches{_filter(context)}."
+    shown = len(context.assets)
+    if context.total > shown:
+        return f"{context.total} assets match{_filter(context)}; these are the first {shown} by name."
+    names = listed([asset.name for asset in context.assets])
+    return f"{counted(shown, 'asset matches', 'assets match')}{_filter(context)}: {names}."
+
+
+def _count(context: ContextResolved, outcomes: Outcomes) -> str:
+    del outcomes
+    total = max(context.total, len(context.assets))
+    return f"{counted(total, 'asset matches', 'assets match')}{_filter(context)}."
+
+
+def _get(context: ContextResolved, outcomes: Outcomes) -> str:
+    del outcomes
+    if len(context.assets) > 1:
+        return f"The inventory's entries for {listed([asset.name for asset in context.assets])}."
+    return _portrait(context.assets[0])
+
+
+def _portrait(asset: Asset) -> str:
+    where = f" at {asset.address}" if asset.address else " without an address"
+    on = f" on {asset.parent}" if asset.parent else ""
+    owner = f", owned by {asset.owner}" if asset.owner else ""
+    article = "an" if asset.type[:1].casefold() in "aeiou" else "a"
+    return plain(f"{asset.name} is {article} {asset.type}{on} in {asset.environment}{where}{owner}.")
+
+
+def _filter(context: ContextResolved) -> str:
+    values = entity_values(context, *_FILTERS) if context.selection == "filtered" else []
+    return f" {listed(values)}" if values else ""
+
+
+def _metrics(context: ContextResolved, outcomes: Outcomes) -> str:
+    parts = []
+    for outcome in outcomes:
+        values = [_value(record) for record in outcome.found if record["metric"] in _METRIC_WORDS]
+        if outcome.call.asset is not None and values:
+            parts.append(f"{outcome.call.asset.name} has {listed(values)}")
+    past = _past(context)
+    history = (
+        f" History is not kept here, so nothing is said about {past}: these are the values of now." if past else ""
+    )
+    return f"{'; '.join(parts[:4])}{f'; and {len(parts) - 4} more hosts' if len(parts) > 4 else ''}.{history}"
+
+
+def _value(record: Record) -> str:
+    unit = f" {record['unit']}" if record["unit"] else ""
+    path = f" on {plain(str(record['detail']).split(',')[0], 80)}" if record["metric"] == "disk_used" else ""
+    return f"{_METRIC_WORDS[str(record['metric'])]} {record['value']}{unit}{path}"
+
+
+def _past(context: ContextResolved) -> str | None:
+    ranges = [value for value in entity_values(context, EntityType.TIME_RANGE) if not _is_now(value)]
+    return plain(ranges[0], 80) if ranges else None
+
+
+def _is_now(value: str) -> bool:
+    return value.casefold().strip() in {"now", "right now", "current", "currently", "at the moment"}
+
+
+def _logs(context: ContextResolved, outcomes: Outcomes) -> str:
+    parts = []
+    for outcome in outcomes:
+        if outcome.result is None or outcome.call.asset is None:
+            continue
+        path = outcome.call.text("path")
+        count = len(outcome.found)
+        contains = outcome.call.step.arguments.get("contains")
+        words = " or ".join(f'"{plain(word, 60)}"' for word in str(contains).split("\n")) if contains else ""
+        place = f"{plain(path, 200)} of {outcome.call.asset.name}"
+        if words and not count:
+            parts.append(f"no line of {place} holds {words}")
+        elif words:
+            parts.append(f"the last {counted(count, 'line')} of {place} holding {words}")
+        else:
+            parts.append(f"the last {counted(count, 'line')} of {place}" if count else f"{place} is empty")
+    sentence = "; ".join(parts)
+    past = _past(context)
+    remark = f' The range "{past}" is not applied to the lines.' if past else ""
+    return f"{sentence[:1].upper()}{sentence[1:]}.{remark}"
+
+
+def _file(context: ContextResolved, outcomes: Outcomes) -> str:
+    del context
+    parts = []
+    for outcome in outcomes:
+        if outcome.result is None or outcome.call.asset is None:
+            continue
+        place = f"{plain(outcome.call.text('path'), 200)} on {outcome.call.asset.name}"
+        if any("name" in record for record in outcome.found):
+            parts.append(f"{place} is a directory with {counted(len(outcome.found), 'entry', 'entries')}")
+        else:
+            parts.append(f"{place} holds {counted(len(outcome.found), 'line')}")
+    return f"{'; '.join(parts)}."
+
+
+def _help(context: ContextResolved, outcomes: Outcomes) -> str:
+    del context
+    count = sum(len(outcome.found) for outcome in outcomes)
+    return (
+        "Ask about hosts and services in plain words: what there is, whether it runs, its load, its log, its files, "
+        f"its connections; these {count} kinds of question are answered at once, changes need an approval."
+    )
+
+
+_SENTENCES: dict[IntentName, Callable[[ContextResolved, Outcomes], str]] = {
+    IntentName.ASSET_LIST: _list,
+    IntentName.ASSET_COUNT: _count,
+    IntentName.ASSET_GET: _get,
+    IntentName.STATUS_CHECK: status_sentence,
+    IntentName.METRICS_QUERY: _metrics,
+    IntentName.LOGS_SEARCH: _logs,
+    IntentName.FILE_READ: _file,
+    IntentName.DIAGNOSE_CONNECTIVITY: connectivity_sentence,
+    IntentName.SYSTEM_HELP: _help,
+}
