@@ -25,6 +25,7 @@ from opswire.chassis.sending import Sender
 from opswire.chassis.stages import Stage
 from opswire.chassis.telemetry import Span, remote_child, span
 from opswire.contracts.envelope import HEADER_TRACEPARENT, Envelope
+from opswire.contracts.findings import Mark
 from opswire.contracts.message import Message
 from opswire.contracts.route import Consumer, Route
 from opswire.contracts.types import REQUEST_ID_PATTERN, SOURCE_PATTERN
@@ -68,6 +69,8 @@ class Delivery:
     received_ns: int
     sender: Sender
     span: Span
+    message: Message | None = None
+    """The body, once it could be read."""
 
     @property
     def deadline_ns(self) -> int | None:
@@ -87,6 +90,10 @@ class Delivery:
         """
         subject = route.subject(**self.variables)
         return await self.sender.send(route, subject, message, deadline_ns or self.deadline_ns)
+
+    def mark(self, service: str) -> Mark:
+        """From received until now, for the timings of the outcome."""
+        return Mark(service=service, received_ns=self.received_ns, sent_ns=time.time_ns())
 
     async def report(self, route: Route, message: Message) -> None:
         """Send progress: no acknowledgement, may be lost, never raises."""
@@ -188,6 +195,7 @@ class Deliveries:
         try:
             body, delivery.envelope = read_message(self._route, message.data, message.headers)
             self._check_deadline(delivery)
+            delivery.message = body
             await self._handler(body, delivery)
         except OpswireError as error:
             return await self._decide(error, message, delivery)

@@ -1,0 +1,36 @@
+"""Fixtures with real servers, for every package's tests: load with `pytest_plugins = ["opswire.chassis.testing.fixtures"]`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from opswire.chassis.embedded.nats_server import NatsServer
+from opswire.chassis.embedded.valkey_server import ValkeyServer
+from opswire.chassis.provision import provision
+from opswire.chassis.testing.upstream import Upstream
+
+
+@pytest.fixture
+def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
+    """A real NATS server with empty streams, provisioned. Synchronous writes are off: these tests cut no power."""
+    with NatsServer(tmp_path / "nats", sync_always=False) as server:
+        asyncio.run(provision(server.url))
+        yield server
+
+
+@pytest.fixture
+def valkey_server(tmp_path: Path) -> Iterator[ValkeyServer]:
+    """A real, empty Valkey server."""
+    with ValkeyServer(tmp_path / "valkey") as server:
+        yield server
+
+
+@pytest_asyncio.fixture
+async def upstream(nats_server: NatsServer) -> AsyncIterator[Upstream]:
+    """A plain client of the test's broker."""
+    async with Upstream(nats_server.url) as client:
+        yield client

@@ -1,0 +1,80 @@
+"""An upstream system as it is outside: a plain NATS client, one publish and one subscribe, nothing of ours."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from types import TracebackType
+from typing import Any, Self
+
+import nats
+from nats.aio.client import Client
+from nats.js.api import ConsumerConfig, DeliverPolicy
+
+STREAM = "OPSWIRE_FACTS"
+
+
+class Upstream:
+    """Publishes requests as `source` and reads outcomes from the stream."""
+
+    def __init__(self, url: str, source: str = "test") -> None:
+        self.source = source
+        self._url = url
+        self.client: Client
+
+    async def __aenter__(self) -> Self:
+        self.client = await nats.connect(self._url, max_reconnect_attempts=-1, reconnect_time_wait=0)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.client.close()
+
+    async def submit(self, text: str, **fields: Any) -> str:
+        """Publish a request in words; answers its id. Raises nats' errors when it is not accepted."""
+        request_id = fields.pop("request_id", None) or str(uuid.uuid4())
+        body = {"request_id": request_id, "requester": {"id": "tester", "kind": "human"}, "text": text} | fields
+        await self.publish(request_id, json.dumps({k: v for k, v in body.items() if v is not None}).encode())
+        return request_id
+
+    async def publish(self, request_id: str, body: bytes, headers: dict[str, str] | None = None) -> None:
+        """Publish raw bytes as a request, acknowledged by the stream."""
+        subject = f"opswire.v1.{self.source}.{request_id}.submitted"
+        await self.client.jetstream().publish(subject, body, headers=headers, timeout=10, stream=None)
+
+    async def outcome(self, request_id: str, timeout_s: float = 30) -> dict[str, Any]:
+        """The outcome of a request, awaited. Raises TimeoutError."""
+        subject = f"opswire.v1.{self.source}.{request_id}.finished"
+        bodies = await self.read(subject, 1, timeout_s)
+        outcome: dict[str, Any] = json.loads(bodies[0])
+        return outcome
+
+    async def ask(self, text: str, timeout_s: float = 30, **fields: Any) -> dict[str, Any]:
+        """Publish and wait for the outcome."""
+        return await self.outcome(await self.submit(text, **fields), timeout_s)
+
+    async def read(self, subject: str, count: int, timeout_s: float, stream: str = STREAM) -> list[bytes]:
+        """The first `count` messages stored on `subject`, waiting for them. Raises TimeoutError."""
+        config = ConsumerConfig(deliver_policy=DeliverPolicy.ALL, inactive_threshold=timeout_s + 5)
+        found: list[bytes] = []
+        async with asyncio.timeout(timeout_s):
+            subscription = await self.client.jetstream().subscribe(
+                subject, stream=stream, config=config, ordered_consumer=True
+            )
+            while len(found) < count:
+                found.append((await subscription.next_msg(timeout=timeout_s)).data)
+        await subscription.unsubscribe()
+        return found
+
+    async def stored(self, subject: str, stream: str = STREAM) -> list[bytes]:
+        """What the stream holds on `subject` at this moment; wildcards are allowed."""
+        stream_api = self.client.jetstream()
+        info = await stream_api.stream_info(stream, subjects_filter=subject)
+        subjects = info.state.subjects or {}
+        found: list[bytes] = []
+        for name in subjects:
+            message = await stream_api.get_last_msg(stream, name, direct=True)
+            found.append(message.data or b"")
+        return found

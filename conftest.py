@@ -1,0 +1,3 @@
+"""Real servers for every test of the workspace."""
+
+pytest_plugins = ["opswire.chassis.testing.fixtures"]

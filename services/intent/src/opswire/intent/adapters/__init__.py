@@ -1,0 +1,1 @@
+"""How the intent service's values are written outside."""

@@ -1,0 +1,59 @@
+"""Puts the intent service together; the only file here that sees everything."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from opswire.chassis.caching.cache import Cache
+from opswire.chassis.caching.valkey import Valkey
+from opswire.chassis.delivery import Delivery
+from opswire.chassis.errors import OpswireError
+from opswire.chassis.service import Service
+from opswire.contracts.request_finished.endings import ended
+from opswire.contracts.routes import REQUEST_FINISHED, REQUEST_SUBMITTED
+from opswire.intent.adapters.reading_codec import ReadingCodec
+from opswire.intent.classifier.model import THRESHOLD, Classifier
+from opswire.intent.classifier.train import ensure_trained
+from opswire.intent.errors import UnclearRequestError
+from opswire.intent.handlers.request_submitted import HandleRequestSubmitted
+from opswire.intent.language.names import NameIndex
+from opswire.intent.settings import IntentSettings
+from opswire.intent.usecases.answer_request import AnswerRequest
+from opswire.intent.usecases.find_intent import FindIntent, Reading
+
+
+def create_app(settings: IntentSettings | None = None) -> Service:
+    """The intent service, ready to run."""
+    settings = settings or IntentSettings()
+    service = Service("intent", version("opswire-intent"), settings)
+    ensure_trained(settings.classifier_path)
+    classifier = Classifier.load(settings.classifier_path)
+    names = NameIndex()
+    service.log.on_asset_changed = names.apply
+    valkey = Valkey(settings.valkey_url) if settings.valkey_url else None
+    if valkey is not None:
+        service.at_end.append(valkey.close)
+    cache: Cache[Reading] = Cache(
+        "intent",
+        ReadingCodec(),
+        service.log,
+        valkey,
+        service.metrics,
+        settings.intent_cache_ttl_s,
+        enabled=settings.cache == "on",
+    )
+    threshold = THRESHOLD if settings.confidence_threshold is None else settings.confidence_threshold
+    find_intent = FindIntent(names, classifier, cache, threshold)
+    service.on(REQUEST_SUBMITTED, HandleRequestSubmitted(AnswerRequest(find_intent, names)))
+    service.end_request = end_request
+    return service
+
+
+async def end_request(delivery: Delivery, error: OpswireError) -> None:
+    """Publish the outcome of a request that cannot go on."""
+    mark = delivery.mark("intent")
+    candidates = error.candidates if isinstance(error, UnclearRequestError) else []
+    outcome = ended(
+        delivery.variables["request_id"], error.failure, delivery.stored_ns, mark.sent_ns, None, candidates, mark
+    )
+    await delivery.publish(REQUEST_FINISHED, outcome)

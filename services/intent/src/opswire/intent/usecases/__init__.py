@@ -1,0 +1,1 @@
+"""What the intent service decides; no protocol is spoken here."""
