@@ -87,6 +87,12 @@ def asset_type(word: str) -> str | None:
     return slug(singular(folded))
 
 
+def is_asset_type(word: str) -> bool:
+    """Whether everyone knows the word as a type (or as `anything`), whatever the inventory holds."""
+    folded = " ".join(_WORD.findall(fold(word))) or fold(word)
+    return any(form in _TYPE_WORDS or form in _ANYTHING for form in (folded, singular(folded)))
+
+
 def secret_reason(key: str, value: str) -> str | None:
     """Why this attribute must not be stored, or None. `credential` may hold a reference such as `file:lab/key`."""
     if fold(key) == "credential":

@@ -20,6 +20,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 UPSERT_BATCH = 1_000
 NAMESAKES_MAX = 64
+STATISTICS_CHANGES_MIN = 100
 
 ResultT = TypeVar("ResultT")
 
@@ -110,6 +111,8 @@ class Inventory:
             batch = transactions.without_repeats(records[start : start + UPSERT_BATCH], seen, report)
             if batch:
                 await self._write(partial(transactions.upsert, records=batch, origin=origin, report=report))
+        if report.created + report.updated >= STATISTICS_CHANGES_MIN:
+            await self._renew_statistics()
         return report
 
     async def set(self, name: str, values: Mapping[str, str]) -> Asset:
@@ -177,6 +180,14 @@ class Inventory:
                 return connection.execute(statement, values).fetchall()
         except SQLAlchemyError as error:
             raise InventoryUnavailableError(f"the inventory does not answer: {_reason(error)}") from error
+
+    async def _renew_statistics(self) -> None:
+        async with self._write_lock:
+            try:
+                await asyncio.to_thread(self._engines.renew_statistics)
+            except SQLAlchemyError as error:
+                raise InventoryUnavailableError(f"the inventory cannot be analysed: {_reason(error)}") from error
+        self._drop_reader()  # an open connection keeps planning by the old statistics
 
     def _drop_reader(self) -> None:
         if self._reader is not None:
