@@ -1,0 +1,1 @@
+"""The small real programs that run on the lab's hosts."""
