@@ -17,7 +17,10 @@ class Consumer:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where one message travels. `template` names its variables in braces; each stands for one subject token."""
+    """Where one message travels. `template` names its variables in braces; each stands for one subject token.
+
+    `watchers` read it without a durable consumer: each on its own, from wherever it likes.
+    """
 
     message: type[Message]
     template: str
@@ -25,6 +28,7 @@ class Route:
     senders: tuple[str, ...]
     consumers: tuple[Consumer, ...] = ()
     once: bool = False
+    watchers: tuple[str, ...] = ()
 
     @property
     def stem(self) -> str:

@@ -48,13 +48,19 @@ CONTEXT_RESOLVED = Route(
 )
 PLAN_MADE = Route(PlanMade, f"{_REQUEST}.plan", FACTS, senders=("executor",), once=True)
 REQUEST_FINISHED = Route(
-    RequestFinished, f"{_REQUEST}.finished", FACTS, senders=("intent", "assets", "executor"), once=True
+    RequestFinished,
+    f"{_REQUEST}.finished",
+    FACTS,
+    senders=("intent", "assets", "executor"),
+    once=True,
+    watchers=("upstream",),
 )
 PROGRESS_REPORTED = Route(
     ProgressReported,
     "opswire.progress.v1.{source}.{request_id}",
     PROGRESS,
     senders=("intent", "assets", "executor"),
+    watchers=("upstream",),
 )
 ASSET_CHANGED = Route(
     AssetChanged,
@@ -63,7 +69,13 @@ ASSET_CHANGED = Route(
     senders=("assets",),
     consumers=(Consumer("cache", "cache-asset-changed"),),
 )
-CACHES_INVALIDATED = Route(CachesInvalidated, "opswire.changes.v1.invalidated", CHANGES, senders=("cache",))
+CACHES_INVALIDATED = Route(
+    CachesInvalidated,
+    "opswire.changes.v1.invalidated",
+    CHANGES,
+    senders=("cache",),
+    watchers=("intent", "assets", "executor"),
+)
 MESSAGE_PARKED = Route(
     MessageParked, "opswire.parked.v1.{service}.{parked_id}", PARKED, senders=("intent", "assets", "executor", "cache")
 )
