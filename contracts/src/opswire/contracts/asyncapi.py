@@ -205,8 +205,14 @@ def _channel(tree: Tree, route: Route) -> JsonObject:
     }
     variables = re.findall(r"\{(\w+)\}", route.template)
     if variables:
-        channel["parameters"] = {name: {"description": _PARAMETERS[name]} for name in variables}
+        channel["parameters"] = {name: {"description": _described(name)} for name in variables}
     return channel
+
+
+def _described(variable: str) -> str:
+    if variable not in _PARAMETERS:
+        raise LookupError(f"say what the subject's variable {variable!r} is in _PARAMETERS of contracts/asyncapi.py")
+    return _PARAMETERS[variable]
 
 
 def _operations(tree: Tree, route: Route) -> Iterator[tuple[str, JsonObject]]:
