@@ -1,0 +1,262 @@
+"""Opswire's streams as any upstream sees them: plain nats-py, nothing of the services.
+
+Outcomes are read from the stream, never from core NATS: a core subscriber also sees messages that the stream refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import nats
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.errors import NoRespondersError, NoServersError
+from nats.errors import TimeoutError as NatsTimeoutError
+from opswire.cli.errors import CommandError, NotRunningError
+from opswire.contracts.routes import FACTS, PROGRESS_REPORTED, REQUEST_FINISHED, REQUEST_SUBMITTED
+
+CONNECT_TIMEOUT_S = 5.0
+REPLY_TIMEOUT_S = 5.0
+LOOK_AGAIN_S = 1.0
+BATCH_MESSAGES = 256
+WATCH_IDLE_S = 60
+SUBJECT_TAKEN = 10077
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One message as a stream holds it. `at_ns` is when the broker stored it, in nanoseconds since 1970."""
+
+    subject: str
+    sequence: int
+    at_ns: int
+    body: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The broker's word that a message is stored. `repeated` when the same was stored before."""
+
+    sequence: int
+    repeated: bool
+
+
+class ConflictError(CommandError):
+    """The request id is taken by a request with other bytes."""
+
+    code = "id_conflict"
+
+
+def parse_time_ns(text: str) -> int:
+    """Nanoseconds since 1970 of the broker's RFC 3339 time, which has up to nine decimals."""
+    whole, _, fraction = text.removesuffix("Z").partition(".")
+    seconds = int(datetime.fromisoformat(f"{whole}+00:00").timestamp())
+    return seconds * 1_000_000_000 + int(fraction.ljust(9, "0")[:9] or 0)
+
+
+def _stored(message: Msg) -> Stored:
+    headers = dict(message.headers or {})
+    own = {name: value for name, value in headers.items() if not name.startswith("Nats-") or name == "Nats-Msg-Id"}
+    return Stored(
+        headers["Nats-Subject"],
+        int(headers["Nats-Sequence"]),
+        parse_time_ns(headers["Nats-Time-Stamp"]),
+        message.data,
+        own,
+    )
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Bus]:
+    """A connection to the broker, closed at the end. Raises NotRunningError when nothing answers at `url`."""
+
+    async def quiet(_: Exception) -> None:
+        """A lost connection shows in the request that was under way; nats-py would print a trace besides."""
+
+    try:
+        client = await asyncio.wait_for(
+            nats.connect(
+                url,
+                connect_timeout=2,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=0.2,
+                error_cb=quiet,
+                name="opswire",
+            ),
+            CONNECT_TIMEOUT_S,
+        )
+    except (NoServersError, TimeoutError, OSError) as error:
+        raise NotRunningError(f"no broker answers at {url}", "opswire status, or opswire up") from error
+    try:
+        yield Bus(client)
+    finally:
+        await client.close()
+
+
+class Bus:
+    """Publishes requests and reads streams."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    async def api(self, subject: str, body: object | None = None) -> dict[str, Any]:
+        """Ask JetStream; the answer may hold `error`. Raises NotRunningError when it does not answer."""
+        payload = b"" if body is None else json.dumps(body).encode()
+        try:
+            reply = await self.client.request(f"$JS.API.{subject}", payload, timeout=REPLY_TIMEOUT_S)
+        except (NatsTimeoutError, NoRespondersError) as error:
+            raise NotRunningError("the broker's JetStream does not answer", "opswire doctor") from error
+        answer: dict[str, Any] = json.loads(reply.data)
+        return answer
+
+    async def store(self, subject: str, body: bytes, headers: dict[str, str], until: float) -> Accepted:
+        """Publish until the broker acknowledges or `until` (monotonic) has passed.
+
+        An attempt without a word may have been stored: it is repeated with the same `Nats-Msg-Id`. Raises ConflictError
+        when other bytes stand on the subject, NotRunningError when the broker stays away, CommandError when it refuses.
+        """
+        attempts = 0
+        while True:
+            attempts += 1
+            try:
+                reply = await self.client.request(subject, body, timeout=REPLY_TIMEOUT_S, headers=headers)
+                break
+            except (NatsTimeoutError, NoRespondersError) as error:
+                if time.monotonic() > until:
+                    raise NotRunningError(
+                        f"the broker did not acknowledge {subject}; it may be stored or not",
+                        "the same command with the same --id: it cannot be accepted twice",
+                    ) from error
+                await asyncio.sleep(0.1)
+        answer = json.loads(reply.data)
+        error_found = answer.get("error")
+        if error_found is None:
+            # On a later attempt the duplicate is our own earlier one.
+            return Accepted(answer["seq"], repeated=bool(answer.get("duplicate")) and attempts == 1)
+        if error_found.get("err_code") != SUBJECT_TAKEN:
+            description = error_found.get("description")
+            raise CommandError(f"the broker refuses {subject}: {description}", "opswire doctor")
+        standing = await self.last(FACTS, subject)
+        if standing is None or standing.body != body:
+            raise ConflictError(f"{subject} holds a request with other bytes", "another --id, or leave --id out")
+        return Accepted(standing.sequence, repeated=True)
+
+    async def last(self, stream: str, subject: str) -> Stored | None:
+        """The newest message on a subject, or None."""
+        found = await self._direct(stream, {"last_by_subj": subject})
+        return found[0] if found else None
+
+    async def newest_of_each(self, stream: str, pattern: str) -> list[Stored]:
+        """The newest message of every subject that matches, in the stream's order. 1,024 subjects at most."""
+        return await self._direct(stream, {"multi_last": [pattern]})
+
+    async def everything(self, stream: str, pattern: str, first_sequence: int = 1) -> AsyncIterator[Stored]:
+        """Every message that matches, in order, from `first_sequence` to the present end."""
+        sequence = first_sequence
+        while True:
+            batch = await self._direct(stream, {"seq": sequence, "next_by_subj": pattern, "batch": BATCH_MESSAGES})
+            for message in batch:
+                yield message
+            if len(batch) < BATCH_MESSAGES:
+                return
+            sequence = batch[-1].sequence + 1
+
+    async def _direct(self, stream: str, query: dict[str, Any]) -> list[Stored]:
+        """A direct get: one reply a message, and where many are asked for an empty one at the end."""
+        many = "batch" in query or "multi_last" in query
+        inbox = self.client.new_inbox()
+        subscription = await self.client.subscribe(inbox)
+        found: list[Stored] = []
+        try:
+            await self.client.publish(f"$JS.API.DIRECT.GET.{stream}", json.dumps(query).encode(), reply=inbox)
+            while True:
+                message = await subscription.next_msg(timeout=REPLY_TIMEOUT_S)
+                status = (message.headers or {}).get("Status")
+                if status == "503":
+                    raise NotRunningError(f"there is no stream {stream}", "opswire provision")
+                if status is not None:  # 404 nothing there, 204 that was all
+                    return found
+                found.append(_stored(message))
+                if not many:
+                    return found
+        except NatsTimeoutError as error:
+            raise NotRunningError(f"the stream {stream} does not answer", "opswire doctor") from error
+        finally:
+            await subscription.unsubscribe()
+
+    async def facts(self, source: str, request_id: str) -> list[Stored]:
+        """All facts of one request, in the order in which the broker stored them."""
+        return await self.newest_of_each(FACTS, f"opswire.v1.{source}.{request_id}.>")
+
+    @asynccontextmanager
+    async def following(self, stream: str, pattern: str, **where: object) -> AsyncIterator[Subscription]:
+        """A subscription fed from the stream by a consumer of its own, which the broker forgets afterwards.
+
+        `where` adds to the consumer's settings, such as `opt_start_seq`. A restart of the broker ends the feed without
+        a word: look into the stream again from time to time.
+        """
+        inbox = self.client.new_inbox()
+        subscription = await self.client.subscribe(inbox)
+        config: dict[str, object] = {
+            "deliver_subject": inbox,
+            "filter_subject": pattern,
+            "ack_policy": "none",
+            "deliver_policy": "all",
+            "replay_policy": "instant",
+            "mem_storage": True,
+            "num_replicas": 1,
+            "inactive_threshold": WATCH_IDLE_S * 1_000_000_000,
+        }
+        answer = await self.api(f"CONSUMER.CREATE.{stream}", {"stream_name": stream, "config": config | where})
+        if "error" in answer:
+            await subscription.unsubscribe()
+            raise NotRunningError(f"{stream}: {answer['error'].get('description')}", "opswire provision")
+        try:
+            yield subscription
+        finally:
+            await subscription.unsubscribe()
+            # Not waited for: the broker forgets an idle consumer by itself.
+            await self.client.publish(f"$JS.API.CONSUMER.DELETE.{stream}.{answer['name']}")
+
+    async def finish(self, feed: Subscription, source: str, request_id: str, until: float) -> bytes | None:
+        """Wait for the one finish of a request; None when `until` (monotonic) passed without it."""
+        subject = finished_subject(source, request_id)
+        while time.monotonic() < until:
+            try:
+                message = await feed.next_msg(timeout=min(LOOK_AGAIN_S, max(0.01, until - time.monotonic())))
+                return message.data
+            except NatsTimeoutError:
+                found = await self._last_if_there(subject)
+            if found is not None:
+                return found.body
+        return None
+
+    async def _last_if_there(self, subject: str) -> Stored | None:
+        try:
+            return await self.last(FACTS, subject)
+        except NotRunningError:
+            return None  # the broker is away for now; the caller looks again
+
+
+def submitted_subject(source: str, request_id: str) -> str:
+    """Where a request is published."""
+    return REQUEST_SUBMITTED.subject(source=source, request_id=request_id)
+
+
+def finished_subject(source: str, request_id: str) -> str:
+    """Where its outcome appears."""
+    return REQUEST_FINISHED.subject(source=source, request_id=request_id)
+
+
+def progress_subject(source: str, request_id: str) -> str:
+    """Where its progress is told."""
+    return PROGRESS_REPORTED.subject(source=source, request_id=request_id)

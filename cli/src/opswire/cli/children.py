@@ -1,0 +1,140 @@
+"""The processes that `opswire up` keeps alive: two embedded servers and any number of Python programs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from opswire.chassis.embedded.process import spawn
+from opswire.chassis.embedded.server import EmbeddedServer
+
+POLL_S = 0.02
+PROBE_TIMEOUT_S = 2.0
+
+
+class Child(ABC):
+    """One process: started, asked whether it answers, ended. Launch it from the main thread (see `spawn`)."""
+
+    def __init__(self, name: str, log: Path, ports: Mapping[str, int], ready_url: str | None = None) -> None:
+        self.name = name
+        self.log = log
+        self.ports = dict(ports)
+        self.ready_url = ready_url
+
+    @abstractmethod
+    def launch(self) -> None:
+        """Start the process and return at once."""
+
+    @property
+    @abstractmethod
+    def process(self) -> subprocess.Popen[bytes]:
+        """The process of the latest launch."""
+
+    @abstractmethod
+    async def answers(self) -> bool:
+        """Whether it can be used now."""
+
+    @property
+    def pid(self) -> int:
+        """The process id of the latest launch."""
+        return self.process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is alive."""
+        return self.process.poll() is None
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal while it runs; SIGKILL goes to the whole group, so that nothing it started stays."""
+        if not self.running:
+            return
+        if number is signal.SIGKILL:
+            os.killpg(self.pid, number)
+        else:
+            self.process.send_signal(number)
+
+    async def ended(self) -> int:
+        """Wait for its end and give the exit status; negative is the signal that ended it."""
+        # A loop, not a watcher thread or signal handler: it works the same everywhere and costs 50 calls a second.
+        while (status := self.process.poll()) is None:  # noqa: ASYNC110
+            await asyncio.sleep(POLL_S)
+        return status
+
+
+class ServerChild(Child):
+    """An embedded server as a child."""
+
+    def __init__(self, server: EmbeddedServer, ports: Mapping[str, int]) -> None:
+        super().__init__(server.name, server.log_path, ports)
+        self.server = server
+
+    def launch(self) -> None:
+        """Start the server on its port."""
+        self.server.launch()
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The server's process."""
+        return self.server.process
+
+    async def answers(self) -> bool:
+        """Whether the server itself, not another one on its port, answers."""
+        return self.server.answers()
+
+
+class ProgramChild(Child):
+    """A program that says over HTTP that it is ready; without `ready_url` it is ready while it runs."""
+
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str],
+        ports: Mapping[str, int] | None = None,
+        ready_url: str | None = None,
+    ) -> None:
+        super().__init__(name, log, ports or {}, ready_url)
+        self.arguments = list(arguments)
+        self.environment = dict(environment)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def launch(self) -> None:
+        """Start the program, output appended to its log."""
+        self._process = spawn(self.arguments, self.log, self.environment)
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The program's process. Raises RuntimeError before the first launch."""
+        if self._process is None:
+            raise RuntimeError(f"{self.name} was not launched")
+        return self._process
+
+    async def answers(self) -> bool:
+        """Whether it is alive and its `ready_url` answers 200."""
+        if not self.running:
+            return False
+        return self.ready_url is None or await http_status(self.ready_url) == 200
+
+
+async def http_status(url: str, timeout_s: float = PROBE_TIMEOUT_S) -> int | None:
+    """The status of one GET to a loopback address, or None when nothing answers in time."""
+    host, _, path = url.removeprefix("http://").partition("/")
+    name, _, port = host.partition(":")
+    try:
+        async with asyncio.timeout(timeout_s):
+            reader, writer = await asyncio.open_connection(name, int(port))
+            try:
+                writer.write(f"GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+                line = await reader.readline()
+            finally:
+                writer.close()
+    except (OSError, TimeoutError):
+        return None
+    words = line.split()
+    return int(words[1]) if len(words) > 1 and words[1].isdigit() else None

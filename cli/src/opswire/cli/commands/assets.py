@@ -1,0 +1,114 @@
+"""`assets`: the inventory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from opswire.cli.console import reporting, run, terminal, write_json
+from opswire.cli.options import STATE_DIR_DEFAULT, Json, StateDir
+
+app = typer.Typer(no_args_is_help=True, help="The inventory: import, list, show, set.")
+Filter = Annotated[str | None, typer.Option(help="Only these.")]
+NOT_SEEN = "the caches' invalidation was not seen within 30 s; answers may be old for a moment"
+
+
+@app.command("import")
+def import_assets(
+    file: Annotated[
+        Path, typer.Argument(help="YAML of ours, NetBox CSV, or Ansible INI.", exists=True, dir_okay=False)
+    ],
+    file_format: Annotated[str | None, typer.Option("--format", help="opswire, netbox or ansible.")] = None,
+    state_dir: StateDir = STATE_DIR_DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Import an inventory file; returns when no cache serves what was true before."""
+    with reporting(as_json):
+        from opswire.cli import inventory
+        from opswire.cli.state import StateDir as Directory
+        from opswire.cli.views.assets import print_import
+
+        kind = inventory.format_of(file, file_format)
+        report, settled = run(inventory.import_file(Directory(state_dir), file.read_bytes(), kind))
+        if as_json:
+            write_json({**report, "caches_settled": settled})
+        else:
+            print_import(terminal(), report)
+            _warn(settled)
+
+
+@app.command("list")
+def list_assets(
+    name: Filter = None,
+    asset_type: Annotated[str | None, typer.Option("--type", help="host, service, database, ...")] = None,
+    environment: Filter = None,
+    group: Filter = None,
+    tag: Filter = None,
+    site: Filter = None,
+    os: Filter = None,
+    owner: Filter = None,
+    limit: Annotated[int, typer.Option(min=1, max=1_000)] = 100,
+    state_dir: StateDir = STATE_DIR_DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """The assets that match every given filter."""
+    with reporting(as_json):
+        from opswire.cli import inventory
+        from opswire.cli.state import StateDir as Directory
+        from opswire.cli.views.assets import print_assets
+
+        asked = {"name": name, "type": asset_type, "environment": environment, "group": group, "tag": tag, "site": site}
+        asked |= {"os": os, "owner": owner, "limit": str(limit)}
+        filters = {key: value for key, value in asked.items() if value is not None}
+        found = inventory.list_assets(Directory(state_dir), filters)
+        if as_json:
+            write_json(found)
+        else:
+            print_assets(terminal(), found)
+
+
+@app.command("show")
+def show_asset(
+    name: Annotated[str, typer.Argument(help="The asset's name.")],
+    state_dir: StateDir = STATE_DIR_DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Everything known of one asset."""
+    with reporting(as_json):
+        from opswire.cli import inventory
+        from opswire.cli.state import StateDir as Directory
+        from opswire.cli.views.assets import print_asset
+
+        asset = inventory.show_asset(Directory(state_dir), name)
+        if as_json:
+            write_json(asset)
+        else:
+            print_asset(terminal(), asset)
+
+
+@app.command("set")
+def set_asset(
+    name: Annotated[str, typer.Argument(help="The asset's name.")],
+    pairs: Annotated[list[str], typer.Argument(metavar="KEY=VALUE...", help="Such as environment=staging tags=a,b.")],
+    state_dir: StateDir = STATE_DIR_DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Change an asset; returns when no cache serves what was true before."""
+    with reporting(as_json):
+        from opswire.cli import inventory
+        from opswire.cli.state import StateDir as Directory
+        from opswire.cli.views.assets import print_asset
+
+        changes = inventory.parse_changes(pairs)
+        asset, settled = run(inventory.set_asset(Directory(state_dir), name, changes))
+        if as_json:
+            write_json({**asset, "caches_settled": settled})
+        else:
+            print_asset(terminal(), asset)
+            _warn(settled)
+
+
+def _warn(settled: bool) -> None:
+    if not settled:
+        terminal(error=True).print(f"warning: {NOT_SEEN}", style="yellow", markup=False)

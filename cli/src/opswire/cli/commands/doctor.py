@@ -1,0 +1,28 @@
+"""`doctor`: what is wrong here and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import typer
+from opswire.cli.console import reporting, run, terminal, write_json
+from opswire.cli.errors import DOCTOR_FOUND_SOMETHING
+from opswire.cli.options import STATE_DIR_DEFAULT, Json, StateDir
+
+
+def doctor(state_dir: StateDir = STATE_DIR_DEFAULT, as_json: Json = False) -> None:
+    """Check Python, wheels, ports, state, streams, disk, durability, classifier, services; say what to do."""
+    with reporting(as_json):
+        from opswire.cli.checks import examine
+        from opswire.cli.state import StateDir as Directory
+
+        findings = run(examine(Directory(state_dir)))
+        wrong = any(finding.verdict == "wrong" for finding in findings)
+        if as_json:
+            write_json({"healthy": not wrong, "findings": [asdict(finding) for finding in findings]})
+        else:
+            from opswire.cli.views.doctor import print_findings
+
+            print_findings(terminal(), findings)
+        if wrong:
+            raise typer.Exit(DOCTOR_FOUND_SOMETHING)

@@ -1,0 +1,83 @@
+"""Waiting until no cache serves what was true before a change.
+
+The assets service publishes each change through its outbox; the cache service answers it with an invalidation whose
+`cause` names asset and generation. A cache that does not hear of it serves nothing once its read lease has run out, so
+the invalidation's storing and one lease are enough, whichever process is slow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from nats.aio.subscription import Subscription
+from nats.errors import TimeoutError as NatsTimeoutError
+from opswire.cli.bus import Bus
+from opswire.contracts.asset_changed import AssetChanged
+from opswire.contracts.caches_invalidated import CachesInvalidated
+from opswire.contracts.routes import ASSET_CHANGED, CACHES_INVALIDATED, CHANGES
+from pydantic import ValidationError
+
+READ_LEASE_S = 0.35
+WAIT_MAX_S = 30.0
+QUIET_S = 1.0
+
+Change = tuple[str, int]
+
+
+@dataclass(slots=True)
+class Watch:
+    """What was seen on the log of changes since the watch began."""
+
+    feed: Subscription
+    changed: set[Change] = field(default_factory=set)
+    invalidated: set[Change] = field(default_factory=set)
+
+    async def settled(self, expected: set[Change], count: int, timeout_s: float = WAIT_MAX_S) -> bool:
+        """Wait for the invalidation of `expected` and of at least `count` changes, then for one read lease.
+
+        False when that took longer than `timeout_s`: the caches may then still answer as before.
+        """
+        give_up = time.monotonic() + timeout_s
+        while not self._complete(expected, count):
+            left_s = give_up - time.monotonic()
+            if left_s <= 0:
+                return False
+            await self._read(min(left_s, QUIET_S))
+        if expected or count:
+            await asyncio.sleep(READ_LEASE_S)
+        return True
+
+    def _complete(self, expected: set[Change], count: int) -> bool:
+        wanted = expected | self.changed
+        return len(wanted) >= count and wanted <= self.invalidated
+
+    async def _read(self, timeout_s: float) -> None:
+        try:
+            message = await self.feed.next_msg(timeout=timeout_s)
+        except NatsTimeoutError:
+            return
+        try:
+            if message.subject == CACHES_INVALIDATED.template:
+                asset_id, _, generation = CachesInvalidated.from_bytes(message.data).cause[6:].rpartition("@")
+                if generation.isdigit():
+                    self.invalidated.add((asset_id, int(generation)))
+            else:
+                ASSET_CHANGED.variables(message.subject)
+                change = AssetChanged.from_bytes(message.data)
+                self.changed.add((change.asset_id, change.generation))
+        except (ValidationError, ValueError):
+            return  # another kind of change, or a newer release's: not what is waited for
+
+
+@asynccontextmanager
+async def watching(bus: Bus) -> AsyncIterator[Watch]:
+    """Follow the log of changes from now on. Begin before the change is made."""
+    info = await bus.api(f"STREAM.INFO.{CHANGES}")
+    last = info.get("state", {}).get("last_seq", 0)
+    where = {"deliver_policy": "by_start_sequence", "opt_start_seq": last + 1}
+    async with bus.following(CHANGES, "opswire.changes.v1.>", **where) as feed:
+        yield Watch(feed)

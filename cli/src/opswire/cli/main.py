@@ -1,0 +1,29 @@
+"""The `opswire` command: every sub-command is registered here and defined in `commands`."""
+
+from __future__ import annotations
+
+import typer
+from opswire.cli.commands import assets, doctor, lab, parked, requests, running
+from opswire.cli.errors import EXIT_STATUSES
+
+app = typer.Typer(
+    name="opswire",
+    help="An operations event comes in, one accountable outcome comes out.",
+    epilog=EXIT_STATUSES,
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command("up")(running.up)
+app.command("down")(running.down)
+app.command("status")(running.status)
+app.command("provision")(running.provision)
+app.command("ask")(requests.ask)
+app.command("publish")(requests.publish)
+app.command("show")(requests.show)
+app.command("trace")(requests.trace)
+app.add_typer(assets.app, name="assets")
+app.add_typer(parked.app, name="parked")
+app.add_typer(lab.app, name="lab")
+app.command("doctor")(doctor.doctor)

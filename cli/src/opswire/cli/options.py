@@ -1,0 +1,18 @@
+"""Options that many commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+StateDir = Annotated[
+    Path,
+    typer.Option("--state-dir", envvar="OPSWIRE_STATE_DIR", help="Where Opswire keeps its state.", show_default=True),
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+Source = Annotated[str, typer.Option("--source", help="The upstream's name, the subject's second part.")]
+Deadline = Annotated[str, typer.Option("--deadline", help="How long the request may take: 500ms, 30s, 5m, 1h.")]
+
+STATE_DIR_DEFAULT = Path(".opswire")

@@ -1,0 +1,169 @@
+"""Keeps children alive: starts them, restarts a crashed one on the same port with growing pauses, ends all in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from opswire.chassis.embedded.process import log_tail
+from opswire.cli.children import POLL_S, Child
+from opswire.cli.errors import CommandError
+from opswire.cli.processes import started_at
+from opswire.cli.state import ChildRecord, RunRecord, StateDir
+
+READY_TIMEOUT_S = 60.0
+TERM_TIMEOUT_S = 15.0
+KILL_TIMEOUT_S = 5.0
+PAUSE_FIRST_S = 0.2
+PAUSE_MAX_S = 10.0
+HEALTHY_AFTER_S = 30.0
+EVENTS_BYTES_MAX = 16_777_216
+
+Report = Callable[[dict[str, Any]], None]
+
+
+@dataclass(slots=True)
+class Kept:
+    """A child under supervision."""
+
+    child: Child
+    record: ChildRecord
+    launched: float = 0.0
+    pause_s: float = PAUSE_FIRST_S
+    watcher: asyncio.Task[None] | None = None
+
+    def next_pause_s(self) -> float:
+        """How long to wait before the next start: doubled at each crash, small again after 30 s of health."""
+        if time.monotonic() - self.launched > HEALTHY_AFTER_S:
+            self.pause_s = PAUSE_FIRST_S
+        pause_s, self.pause_s = self.pause_s, min(self.pause_s * 2, PAUSE_MAX_S)
+        return pause_s
+
+
+class Supervisor:
+    """Owns the children of one `up`, its `run.json` and its `events.jsonl`."""
+
+    def __init__(self, state: StateDir, record: RunRecord, report: Report) -> None:
+        """`report` hears every event, for the console."""
+        self._state = state
+        self._record = record
+        self._report = report
+        self._kept: list[Kept] = []
+        self._stopping = asyncio.Event()
+
+    async def start(self, child: Child, timeout_s: float = READY_TIMEOUT_S) -> None:
+        """Start a child, wait until it answers, and keep it from then on.
+
+        Raises CommandError when it ended or stayed silent at this first start: a fault to look at, not to repeat.
+        """
+        log = str(child.log)
+        kept = Kept(child, ChildRecord(child.name, ports=child.ports, ready_url=child.ready_url, log=log))
+        self._kept.append(kept)
+        self._record.children.append(kept.record)
+        self._launch(kept)
+        if not await self._ready(kept, timeout_s):
+            what = "does not answer" if child.running else f"ended with status {child.process.returncode}"
+            raise CommandError(f"{child.name} {what}; {log} ends with:\n{log_tail(child.log)}", "opswire doctor")
+        kept.record.ready = True
+        self._write()
+        self._tell("ready", kept, seconds=round(time.monotonic() - kept.launched, 3))
+        kept.watcher = asyncio.create_task(self._keep(kept), name=f"keep {child.name}")
+
+    def set_phase(self, phase: str) -> None:
+        """Write down how far the whole is: starting, ready or stopping."""
+        self._record.phase = phase
+        self._write()
+
+    async def stop(self, order: Sequence[Sequence[str]]) -> None:
+        """End the children, one group of names after the other; those not named come first. Nothing is left behind."""
+        self._stopping.set()
+        self.set_phase("stopping")
+        for kept in self._kept:
+            if kept.watcher is not None:
+                kept.watcher.cancel()
+        named = {name for group in order for name in group}
+        first = [kept.child for kept in self._kept if kept.child.name not in named]
+        groups = [first, *([kept.child for kept in self._kept if kept.child.name in group] for group in order)]
+        for group in groups:
+            await end_all(group)
+
+    def kill(self) -> None:
+        """End every child at once (SIGKILL)."""
+        for kept in self._kept:
+            with contextlib.suppress(ProcessLookupError, RuntimeError):
+                kept.child.send(signal.SIGKILL)
+
+    def _launch(self, kept: Kept) -> None:
+        kept.child.launch()
+        kept.launched = time.monotonic()
+        kept.record.pid = kept.child.pid
+        kept.record.started = started_at(kept.child.pid)
+        kept.record.launched_ns = time.time_ns()
+        kept.record.ready = False
+        self._write()
+
+    async def _ready(self, kept: Kept, timeout_s: float) -> bool:
+        while time.monotonic() - kept.launched < timeout_s:
+            if await kept.child.answers():
+                return True
+            if not kept.child.running:
+                return False
+            await asyncio.sleep(POLL_S)
+        return False
+
+    async def _keep(self, kept: Kept) -> None:
+        """Until the end of the run: wait for the child's end, say so, start it again."""
+        while not self._stopping.is_set():
+            status = await kept.child.ended()
+            pause_s = kept.next_pause_s()
+            kept.record.ready = False
+            self._write()
+            self._tell("ended", kept, status=status, again_in_s=pause_s)
+            await asyncio.sleep(pause_s)
+            await self._start_again(kept)
+
+    async def _start_again(self, kept: Kept) -> None:
+        kept.record.restarts += 1
+        try:
+            self._launch(kept)
+        except OSError as error:
+            self._tell("not started", kept, reason=str(error))
+            return
+        if await self._ready(kept, READY_TIMEOUT_S):
+            kept.record.ready = True
+            self._write()
+            self._tell("restarted", kept, seconds=round(time.monotonic() - kept.launched, 3))
+        elif kept.child.running:
+            self._tell("silent", kept, after_s=READY_TIMEOUT_S)
+            kept.child.send(signal.SIGKILL)
+
+    def _write(self) -> None:
+        self._state.write_run(self._record)
+
+    def _tell(self, event: str, kept: Kept, **details: object) -> None:
+        line = {"at_ns": time.time_ns(), "event": event, "child": kept.child.name, "pid": kept.record.pid, **details}
+        path = self._state.events_file
+        if path.exists() and path.stat().st_size > EVENTS_BYTES_MAX:
+            path.replace(path.with_suffix(".old.jsonl"))
+        with path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        self._report(line)
+
+
+async def end_all(children: Sequence[Child], timeout_s: float = TERM_TIMEOUT_S) -> None:
+    """Ask all to end at once, wait, and kill whichever is left after `timeout_s`."""
+    for child in children:
+        child.send(signal.SIGTERM)
+    give_up = time.monotonic() + timeout_s
+    while any(child.running for child in children) and time.monotonic() < give_up:  # noqa: ASYNC110  see Child.ended
+        await asyncio.sleep(POLL_S)
+    for child in children:
+        child.send(signal.SIGKILL)
+    for child in children:
+        await asyncio.wait_for(child.ended(), KILL_TIMEOUT_S)

@@ -1,0 +1,1 @@
+"""`trace` on the ledger's account of one request."""

@@ -1,0 +1,65 @@
+"""How the facts of a request look."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from opswire.cli.bus import Stored
+from opswire.cli.facts import body_of, clock, fact_name
+from opswire.cli.parking import Parked
+from opswire.cli.values import shown_key
+from opswire.cli.views.plain import harmless
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+CHARACTERS_MAX = 300
+
+
+def print_facts(console: Console, source: str, request_id: str, facts: list[Stored], parked: list[Parked]) -> None:
+    """One row a fact: when, how long after the request was accepted, which, and what it says in short."""
+    first_ns = facts[0].at_ns
+    console.print(Text.assemble(f"{source}/{request_id} ", (f"accepted {clock(first_ns)}", "dim")))
+    table = Table(box=None, pad_edge=False)
+    table.add_column("after", justify="right")
+    table.add_column("fact")
+    table.add_column("what it says", overflow="fold")
+    for fact in facts:
+        after = f"{(fact.at_ns - first_ns) / 1e6:.1f} ms"
+        table.add_row(after, fact_name(fact), Text(harmless(_gist(fact_name(fact), body_of(fact)))))
+    console.print(table)
+    for record in parked:
+        message = record.message
+        console.print(Text(f"parked {message.parked_id}: {message.code} {harmless(message.detail)}", style="yellow"))
+    key = shown_key(source, request_id)
+    console.print(Text(f"all of it: opswire show {key} --json · its time: opswire trace {key}", style="dim"))
+
+
+def _gist(name: str, body: Any) -> str:
+    """The part of a fact that a person looks for first; the whole body where its form is not known."""
+    try:
+        match name:
+            case "submitted":
+                asked = body["text"] if "text" in body else f"event {body['event']['format']}"
+                return _short(f"{body['requester']['id']}: {asked}")
+            case "intent":
+                intent = body["intent"]
+                return f"{intent['name']} {intent['confidence']:.2f} by {intent['source']}, risk {intent['risk']}"
+            case "context":
+                names = ", ".join(asset["name"] for asset in body.get("assets", []))
+                return _short(f"{body['total']} assets {body['selection']}{f': {names}' if names else ''}")
+            case "plan":
+                return _short(", ".join(step["tool"] for step in body["steps"]) or "no steps")
+            case "finished":
+                reason = f" ({body['reason']})" if body.get("reason") else ""
+                return _short(f"{body['status']}{reason}: {body['answer']['summary']}")
+    except (KeyError, TypeError, ValueError):
+        pass  # a malformed or newer body is shown as it is
+    return _short(body if isinstance(body, str) else json.dumps(body, ensure_ascii=False))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= CHARACTERS_MAX else f"{text[:CHARACTERS_MAX]}…"

@@ -1,0 +1,19 @@
+"""Text of others made safe for a terminal."""
+
+from __future__ import annotations
+
+import unicodedata
+
+_KEPT = frozenset("\n\t")
+
+
+def harmless(text: str) -> str:
+    """The text with control and invisible format characters shown as escapes, so that none of them acts or hides."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        character
+        if character in _KEPT or unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co"}
+        else character.encode("unicode_escape", errors="backslashreplace").decode()
+        for character in text
+    )
