@@ -51,8 +51,8 @@ def test_crisp(number: int) -> None:
     for segment in walk_from_root(spans):
         found[names[segment.span_id]] += segment.duration_ns // MICROSECOND_NS
     testing = document["testing"]
-    expected = testing[0] if isinstance(testing, list) else testing["opTimeExclusive"]
-    expected = CRISP_PARTITION.get(str(number), expected)
+    theirs: dict[str, int] = testing[0] if isinstance(testing, list) else testing["opTimeExclusive"]
+    expected = CRISP_PARTITION.get(str(number), theirs)
     assert dict(found) == {name: time for name, time in expected.items() if time}
 
 

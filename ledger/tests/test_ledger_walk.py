@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from opswire.ledger.account import account
@@ -97,10 +98,48 @@ def test_an_attempt_that_died_with_its_process_is_redelivery_and_not_bus_wait(tr
 
 def test_a_finish_that_was_refused_is_not_the_finish(trace: TraceBuilder) -> None:
     executor = trace.process("submitted", "executor", 0, 1, 30)
+    trace.send("finished", "executor", 4, 6, executor, opswire__published=False)
     trace.send("finished", "executor", 10, 12, executor, opswire__published=True)
-    trace.send("finished", "executor", 20, 22, executor, opswire__published=False)
+    trace.send("finished", "executor", 20, 22, executor, opswire__published=True)
     request, _ = account("cli/r1", trace.spans)
     assert request.e2e_ns == 12 * MILLISECOND_NS
+
+
+def test_a_sibling_still_running_when_the_path_leaves_is_not_on_it(trace: TraceBuilder) -> None:
+    executor = trace.process("submitted", "executor", 0, 1, 50)
+    trace.add("slow", "executor", 2, 40, executor, stage="tool.run")
+    trace.send("finished", "executor", 10, 12, executor)
+    assert booked(trace) == [(0, 1, "bus.wait"), (1, 10, "executor.compute"), (10, 12, "publish.ack")]
+
+
+def test_an_orphan_is_never_hung_under_its_own_descendant(trace: TraceBuilder) -> None:
+    orphan = trace.add("step", "executor", 10, 20, stage="policy", lost_parent=True)
+    trace.add("longer than its parent", "executor", 5, 30, orphan, stage="tool.run")
+    request, _ = account("cli/r1", trace.spans)
+    assert request.missing_parents == 1
+    assert "adopted" not in request.flags
+
+
+def test_spans_of_one_host_need_no_error_bar_and_those_of_two_get_one(trace: TraceBuilder) -> None:
+    whole_request(trace)
+    there = [replace(s, clock_domain="there") if s.service == "assets" else s for s in trace.spans]
+    request, _ = account("cli/r1", there)
+    assert "skew" not in request.flags
+    assert request.skew_bound_ns == 4_000_000, "half of what lies between the two sends and the two takes"
+
+
+def test_a_message_taken_before_it_was_sent_is_skew(trace: TraceBuilder) -> None:
+    whole_request(trace)
+    late = 5 * MILLISECOND_NS
+    there = [
+        replace(s, clock_domain="there", start_ns=s.start_ns - late, end_ns=s.end_ns - late)
+        if s.service == "assets"
+        else s
+        for s in trace.spans
+    ]
+    request, segments = account("cli/r1", there)
+    assert "skew" in request.flags
+    assert sum(segment.duration_ns for segment in segments) == request.e2e_ns
 
 
 def test_a_child_that_outlives_its_parent_and_finishes_the_request_is_detached(trace: TraceBuilder) -> None:
@@ -229,7 +268,7 @@ def test_parents_in_a_circle_end(trace: TraceBuilder) -> None:
     ],
 )
 def test_the_first_rule_that_answers_gives_the_stage(
-    trace: TraceBuilder, kind: str, name: str, attributes: dict[str, object], expected: str
+    trace: TraceBuilder, kind: str, name: str, attributes: dict[str, Any], expected: str
 ) -> None:
     executor = trace.process("submitted", "executor", 0, 0, 10)
     trace.add(name, "executor", 2, 4, executor, kind, **attributes)
