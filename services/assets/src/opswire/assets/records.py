@@ -75,11 +75,13 @@ class ImportReport:
 class AssetFilter:
     """Which assets are wanted: values of one field are alternatives, fields narrow each other. Empty means all.
 
-    `labels` matches groups and tags. `sites`, `systems` and `owners` match whole words (`ubuntu` finds `Ubuntu Linux
-    20.04`). Types and environments are taken with their synonyms. `limit` 0 asks for the total alone.
+    `names` matches every name an asset answers to, `primary_names` its own alone, `labels` groups and tags. `sites`,
+    `systems` and `owners` match whole words (`ubuntu` finds `Ubuntu Linux 20.04`). Types and environments are taken
+    with their synonyms. `limit` 0 asks for the total alone.
     """
 
     names: tuple[str, ...] = ()
+    primary_names: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
     environments: tuple[str, ...] = ()

@@ -49,6 +49,7 @@ def shape_and_values(wanted: AssetFilter) -> tuple[Shape, Values]:
     """Which conditions a filter needs, and the values they compare with."""
     normal = {
         "names": tuple(map(fold, wanted.names)),
+        "primary_names": tuple(map(fold, wanted.primary_names)),
         "addresses": tuple(normal_address(value) for value in wanted.addresses),
         "types": _types(wanted.types),
         "environments": tuple(map(environment, wanted.environments)),
@@ -89,6 +90,7 @@ def _conditions(shape: Shape) -> list[ColumnElement[bool]]:
 
 def _condition(name: str, values: list[Any]) -> ColumnElement[bool]:
     plain = {
+        "primary_names": ASSETS.c.name_key,
         "addresses": ASSETS.c.address,
         "types": ASSETS.c.type,
         "environments": ASSETS.c.environment,

@@ -7,17 +7,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from opswire.assets.errors import AmbiguousAssetError, AssetMismatchError, UnknownAssetError
+from opswire.assets.records import AssetFilter
 from opswire.assets.usecases.reading import InventoryReader
 from opswire.assets.vocabulary import environment, fold, words
 from opswire.contracts.findings import Asset, Candidate, Entity, IntentFinding
 from opswire.contracts.taxonomy import IntentName
-from opswire.contracts.types import EntityType
+from opswire.contracts.types import CANDIDATES_MAX, EntityType
 
 NEAR_MAX = 5
 # Nothing is contacted for these: a name that the inventory does not have is left out instead of asked about.
 LENIENT_INTENTS = frozenset({IntentName.ALERTS_LIST, IntentName.ONCALL_LOOKUP, IntentName.INCIDENT_DECLARE})
 
 _DNS_NAME = re.compile(r"^(?=.{4,253}\.?$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]\.?$")
+_CARRIED_KINDS = frozenset({EntityType.SERVICE, EntityType.DATABASE, EntityType.APPLICATION})
 _NEVER_CARRY = frozenset({"service", "database", "application"})
 _WITH_PORT = re.compile(r"^(?P<name>[^:\s]+):\d{1,5}$")
 
@@ -90,6 +92,10 @@ async def _require_known(
         return  # only looked up, never contacted
     if not connectivity and kind is EntityType.IP and any(other.matches for other in mentions):
         return  # an argument (what to search or to block), since the target is named beside it
+    host = next((other.matches[0] for other in mentions if len(other.matches) == 1 and not other.is_carried), None)
+    if kind in _CARRIED_KINDS and host is not None:
+        there, _ = await reader.search(AssetFilter(parents=(host.name,), limit=CANDIDATES_MAX))
+        raise UnknownAssetError(f"the inventory has no {kind.value} {value} on {host.name}", candidates_of(there))
     near = await reader.near(value, NEAR_MAX) if kind is not EntityType.IP else []
     raise UnknownAssetError(f"the inventory has no {kind.value} {value}", near)
 

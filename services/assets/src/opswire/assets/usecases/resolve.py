@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from opswire.assets.records import AssetFilter
 from opswire.assets.usecases.filtering import filtered, wanted_of
 from opswire.assets.usecases.naming import resolve_named
 from opswire.assets.usecases.reading import InventoryReader
@@ -79,20 +80,26 @@ async def resolve(intent: IntentFinding, reader: InventoryReader) -> Selection:
 async def hosts_of(assets: list[Asset], reader: InventoryReader) -> list[Asset]:
     """The hosts that these services and databases live on, each once, in order; an unknown parent is left out."""
     known = {fold(asset.name): asset for asset in assets}
+    parent_of = {asset.id: fold(asset.parent) for asset in assets if asset.parent and _needs_host(asset)}
+    level = assets
+    for _ in range(PARENT_DEPTH_MAX):
+        missing = {parent_of[asset.id] for asset in level if asset.id in parent_of} - known.keys()
+        if not missing:
+            break
+        level, _total = await reader.search(AssetFilter(primary_names=tuple(sorted(missing))))
+        known.update((fold(asset.name), asset) for asset in level)
+        parent_of.update((asset.id, fold(asset.parent or "")) for asset in level if _needs_host(asset))
     hosts: dict[str, Asset] = {}
     for asset in assets:
         current: Asset | None = asset
         for _ in range(PARENT_DEPTH_MAX):
-            if current is None or current.type == "host" or current.parent is None:
+            if current is None or current.id not in parent_of:
                 break
-            key = fold(current.parent)
-            if key not in known:
-                found = [match.asset for match in await reader.by_name(current.parent) if match.kind == "name"]
-                if not found:
-                    current = None
-                    break
-                known[key] = found[0]
-            current = known[key]
+            current = known.get(parent_of[current.id])
         if current is not None and current is not asset and current.type == "host":
             hosts.setdefault(current.id, current)
     return list(hosts.values())[:ASSETS_MAX]
+
+
+def _needs_host(asset: Asset) -> bool:
+    return asset.type != "host" and asset.parent is not None
