@@ -111,8 +111,9 @@ def _diff(
     if pair in above:
         return
     above |= {pair}
-    if old.get("default") != new.get("default") and "default" in old:
-        text = f"the default changes from {old['default']!r} to {new.get('default')!r}: old and new read absence apart"
+    # A default that goes is no change of its own: the field became required, or its default is made by the model.
+    if "default" in old and "default" in new and old["default"] != new["default"]:
+        text = f"the default changes from {old['default']!r} to {new['default']!r}: old and new read absence apart"
         yield Change(Kind.BREAKING, where, text, First.NOBODY)
     before, after = branches(old, old_root), branches(new, new_root)
     for branch in list(before):
