@@ -22,6 +22,7 @@ from opswire.contracts.findings import Asset
 from pydantic import ValidationError
 
 ChangeKind = Literal["created", "updated", "deleted"]
+EditValue = str | list[str]
 NameKind = Literal["name", "alias", "short"]
 
 EXTERNAL_ID = "external_id"
@@ -85,25 +86,26 @@ def merged(asset: Asset, record: AssetRecord) -> Asset:
     return _next(asset, _stated(record, asset.attributes))
 
 
-def edited(asset: Asset, changes: Mapping[str, str]) -> Asset:
-    """The asset after an edit by hand. Lists are given with commas; `attributes.<key>` sets one attribute.
+def edited(asset: Asset, changes: Mapping[str, EditValue]) -> Asset:
+    """The asset after an edit by hand. Lists may be given as text with commas; `attributes.<key>` sets one attribute.
 
     An empty value removes an attribute, empties a list or clears an optional field. Raises InvalidAssetError.
     """
     values: dict[str, Any] = {"attributes": dict(asset.attributes)}
     for key, value in changes.items():
-        if key.startswith(_ATTRIBUTE_PREFIX):
+        if key in _LISTS:
+            values[key] = _distinct(value.split(",") if isinstance(value, str) else value)
+        elif not isinstance(value, str):
+            raise InvalidAssetError(f"{key}: one text, not a list")
+        elif key.startswith(_ATTRIBUTE_PREFIX):
             _edit_attribute(values["attributes"], key.removeprefix(_ATTRIBUTE_PREFIX), value)
-        elif key in _LISTS:
-            values[key] = _distinct(value.split(","))
         elif key in _OPTIONAL:
             values[key] = value.strip() or None
         elif key in _REQUIRED:
             values[key] = value.strip()
         else:
             known = ", ".join((*_REQUIRED, *_OPTIONAL, *_LISTS, f"{_ATTRIBUTE_PREFIX}<key>"))
-            hint = "; a name is changed by renaming" if key == "name" else ""
-            raise InvalidAssetError(f"{key!r} is no field of an asset; there are {known}{hint}")
+            raise InvalidAssetError(f"{key!r} is no field of an asset; there are name, {known}")
     return _next(asset, values)
 
 

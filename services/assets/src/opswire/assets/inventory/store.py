@@ -115,7 +115,7 @@ class Inventory:
             await self._renew_statistics()
         return report
 
-    async def set(self, name: str, values: Mapping[str, str]) -> Asset:
+    async def set(self, name: str, values: Mapping[str, changes.EditValue]) -> Asset:
         """Edit one asset; see `changes.edited` for the keys. Raises AssetNotFoundError, InvalidAssetError."""
         return await self._write(partial(transactions.edit, name=name, values=values))
 
@@ -137,7 +137,7 @@ class Inventory:
     async def outbox_sent(self, ids: Iterable[int]) -> None:
         """Forget messages whose publish was acknowledged."""
         gone = sorted(set(ids))
-        await self._write(partial(transactions.forget, outbox_ids=gone))
+        await self._write(partial(transactions.forget, outbox_ids=gone), tells=False)
         async with self._sent:
             self._sent.notify_all()
 
@@ -195,10 +195,11 @@ class Inventory:
             self._reader.close()
             self._reader = None
 
-    async def _write(self, work: Callable[[Connection], ResultT]) -> ResultT:
+    async def _write(self, work: Callable[[Connection], ResultT], tells: bool = True) -> ResultT:
         async with self._write_lock:
             result = await asyncio.to_thread(self._write_apart, work)
-        self.changed.set()
+        if tells:
+            self.changed.set()
         return result
 
     def _write_apart(self, work: Callable[[Connection], ResultT]) -> ResultT:

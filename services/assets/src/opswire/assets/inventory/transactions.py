@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from opswire.assets.errors import AssetInUseError, AssetNotFoundError, InvalidAssetError, NameTakenError
 from opswire.assets.inventory import changes, writes
-from opswire.assets.inventory.changes import Change
+from opswire.assets.inventory.changes import Change, EditValue
 from opswire.assets.inventory.tables import OUTBOX
 from opswire.assets.records import AssetRecord, ImportReport, LineNote
 from opswire.assets.vocabulary import fold
@@ -53,10 +53,13 @@ def upsert(connection: Connection, records: Sequence[AssetRecord], origin: str, 
     report.outbox_id = max(report.outbox_id, writes.apply(connection, made, time.time_ns()))
 
 
-def edit(connection: Connection, name: str, values: Mapping[str, str]) -> Asset:
-    """Edit one asset. Writes nothing when it stays the same."""
+def edit(connection: Connection, name: str, values: Mapping[str, EditValue]) -> Asset:
+    """Edit one asset, its name too. Writes nothing when it stays the same."""
+    others = {key: value for key, value in values.items() if key != "name"}
+    if others.keys() != values.keys():
+        name = rename(connection, name, str(values["name"])).name
     before = _one(connection, name)
-    after = changes.edited(before, values)
+    after = changes.edited(before, others)
     if after is not before:
         writes.apply(connection, [Change(before, after)], time.time_ns())
     return after
