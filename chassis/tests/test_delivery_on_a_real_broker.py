@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import nats
 import pytest
 from opswire.chassis.delivery import Delivery
 from opswire.chassis.embedded.nats_server import NatsServer
@@ -184,6 +185,6 @@ async def submit_when_back(upstream: Upstream, text: str) -> str:
         while True:
             try:
                 return await upstream.submit(text, request_id=f"after-{text}")
-            except Exception as error:
+            except (nats.errors.Error, TimeoutError) as error:
                 if "maximum messages per subject" in str(error):
                     return f"after-{text}"

@@ -37,6 +37,7 @@ class Bus:
         self._reconnected: list[Callable[[], Awaitable[None]]] = []
         self._deliveries: list[Deliveries] = []
         self._heartbeat: asyncio.Task[None] | None = None
+        self._stopping = False
         self.broker = NatsBroker(
             settings.nats_url,
             logger=None,
@@ -110,6 +111,7 @@ class Bus:
 
     async def stop(self) -> None:
         """Drain: take nothing new, end what is in flight, close the connection."""
+        self._stopping = True
         await asyncio.gather(*(loop.stop(self._settings.drain_timeout_s) for loop in self._loops))
         if self._heartbeat is not None:
             self._heartbeat.cancel()
@@ -150,7 +152,8 @@ class Bus:
             await callback()
 
     async def _on_disconnected(self) -> None:
-        get_logger().warning("broker is away; reconnecting")
+        if not self._stopping:
+            get_logger().warning("broker is away; reconnecting")
 
     async def _on_error(self, error: Exception) -> None:
         get_logger().info("broker connection", error=f"{type(error).__name__}: {error}")

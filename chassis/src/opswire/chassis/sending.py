@@ -51,6 +51,8 @@ class Sender:
             ).to_headers()
             if extra_headers:
                 headers.update(extra_headers)
+            if (status := getattr(message, "status", None)) is not None:
+                current.attributes["opswire.outcome"] = str(status)
             if route.once:
                 fact = await self.facts.publish(subject, body, headers)
                 current.attributes["messaging.nats.stream.sequence"] = fact.sequence

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import sys
 import time
@@ -145,13 +146,14 @@ class Service:
         await self.stop()
 
 
-def run_service(create: Callable[[], Service]) -> None:
+def run_service(name: str, create: Callable[[], Service | Awaitable[Service]]) -> None:
     """Run a service as this process' main job. Exit code 78 with one clear line when it cannot start."""
+    configure_logs(name, os.environ.get("OPSWIRE_LOG_LEVEL", "INFO"))
 
     async def main() -> None:
-        service = create()
-        configure_logs(service.name, service.settings.log_level)
         try:
+            made = create()
+            service = made if isinstance(made, Service) else await made
             await service.run()
         except (OpswireError, OSError) as error:
             get_logger().error("cannot start", reason=str(error))

@@ -1,4 +1,4 @@
-"""Fixtures with real servers, for every package's tests: load with `pytest_plugins = ["opswire.chassis.testing.fixtures"]`."""
+"""Fixtures with real servers, for every package's tests; conftest.py at the top loads them as a plugin."""
 
 from __future__ import annotations
 

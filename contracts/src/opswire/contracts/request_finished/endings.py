@@ -50,7 +50,7 @@ def ended(
     candidates: Sequence[Candidate] = (),
     mark: Mark | None = None,
 ) -> RequestFinished:
-    """The outcome of a request that ends without an answer: the failure's status and code, its detail as the summary."""
+    """The outcome of a request without an answer: the failure's status and code, its detail as the summary."""
     marks = [*(known.marks if known is not None else ()), *([mark] if mark is not None else ())]
     return RequestFinished(
         request_id=request_id,

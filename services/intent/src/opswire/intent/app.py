@@ -12,8 +12,8 @@ from opswire.chassis.service import Service
 from opswire.contracts.request_finished.endings import ended
 from opswire.contracts.routes import REQUEST_FINISHED, REQUEST_SUBMITTED
 from opswire.intent.adapters.reading_codec import ReadingCodec
-from opswire.intent.classifier.model import THRESHOLD, Classifier
-from opswire.intent.classifier.train import ensure_trained
+from opswire.intent.adapters.trained_classifier import load_or_train
+from opswire.intent.classifier.model import THRESHOLD
 from opswire.intent.errors import UnclearRequestError
 from opswire.intent.handlers.request_submitted import HandleRequestSubmitted
 from opswire.intent.language.names import NameIndex
@@ -26,8 +26,7 @@ def create_app(settings: IntentSettings | None = None) -> Service:
     """The intent service, ready to run."""
     settings = settings or IntentSettings()
     service = Service("intent", version("opswire-intent"), settings)
-    ensure_trained(settings.classifier_path)
-    classifier = Classifier.load(settings.classifier_path)
+    classifier = load_or_train(settings.classifier_path)
     names = NameIndex()
     service.log.on_asset_changed = names.apply
     valkey = Valkey(settings.valkey_url) if settings.valkey_url else None

@@ -9,7 +9,7 @@ import httpx
 from opswire.executor.adapters.endpoints import address_of
 from opswire.executor.adapters.settings import DriverSettings
 from opswire.executor.adapters.tcp import probe_record
-from opswire.executor.adapters.tls import trusted_context
+from opswire.executor.adapters.tls import trusted_context, untrusting_context
 from opswire.executor.errors import BadArgumentError
 from opswire.executor.rules.cells import plain
 from opswire.executor.rules.tools import ToolCall, ToolResult
@@ -35,39 +35,41 @@ class Http:
             raise BadArgumentError(f"{path[:80]!r} is not the path of an HTTP request")
         address = await address_of(asset, allow_loopback=self._settings.allow_loopback)
         name = server_name(call)
-        loop = asyncio.get_running_loop()
-        started = loop.time()
-        result, detail = await self._get(scheme, address, port, path, name)
-        answered = result in ("healthy", "unhealthy", "redirects")
-        latency_ms = round((loop.time() - started) * 1_000, 1) if answered else None
+        url = f"{scheme}://{f'[{address}]' if ':' in address else address}:{port}{path}"
+        async with self._client(scheme) as client:
+            loop = asyncio.get_running_loop()
+            started = loop.time()
+            result, detail = await self._get(client, url, f"{name}:{port}", name)
+            answered = result in ("healthy", "unhealthy", "redirects")
+            latency_ms = round((loop.time() - started) * 1_000, 1) if answered else None
         return ToolResult((probe_record(call, asset, scheme, port, result, latency_ms, detail),))
 
-    async def _get(self, scheme: str, address: str, port: int, path: str, name: str) -> tuple[str, str]:
-        host = f"[{address}]" if ":" in address else address
-        verify = trusted_context(self._settings.ca_file) if scheme == "https" else False
-        extensions = {"sni_hostname": name} if scheme == "https" else {}
-        limits = self._settings.connect_timeout_s * 0.8
-        async with httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=limits, verify=verify) as client:
-            try:
-                async with (
-                    asyncio.timeout(limits),
-                    client.stream(
-                        "GET",
-                        f"{scheme}://{host}:{port}{path}",
-                        headers={"host": f"{name}:{port}", "accept-encoding": "identity", "user-agent": "opswire"},
-                        extensions=extensions,
-                    ) as response,
-                ):
-                    body = await _start_of_body(response)
-                    return _judged(response, body)
-            except (TimeoutError, httpx.TimeoutException):
-                return "no answer", "no answer in time"
-            except httpx.ConnectError as error:
-                # httpx tells no more than this text when every address (there is one) refused.
-                refused = "all connection attempts failed" in str(error).casefold()
-                return ("refused", "connection refused") if refused else ("broken", plain(str(error), 200))
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
-                return "broken", plain(str(error) or type(error).__name__, 200)
+    def _client(self, scheme: str) -> httpx.AsyncClient:
+        # A context is costly to build, and plain HTTP has no use for the authorities that a verifying one loads.
+        verify = trusted_context(self._settings.ca_file) if scheme == "https" else untrusting_context()
+        return httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=self._limit_s, verify=verify)
+
+    @property
+    def _limit_s(self) -> float:
+        return self._settings.connect_timeout_s * 0.8
+
+    async def _get(self, client: httpx.AsyncClient, url: str, host: str, name: str) -> tuple[str, str]:
+        headers = {"host": host, "accept-encoding": "identity", "user-agent": "opswire"}
+        extensions = {"sni_hostname": name} if url.startswith("https:") else {}
+        try:
+            async with (
+                asyncio.timeout(self._limit_s),
+                client.stream("GET", url, headers=headers, extensions=extensions) as response,
+            ):
+                return _judged(response, await _start_of_body(response))
+        except (TimeoutError, httpx.TimeoutException):
+            return "no answer", "no answer in time"
+        except httpx.ConnectError as error:
+            # httpx tells no more than this text when every address (there is one) refused.
+            refused = "all connection attempts failed" in str(error).casefold()
+            return ("refused", "connection refused") if refused else ("broken", plain(str(error), 200))
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            return "broken", plain(str(error) or type(error).__name__, 200)
 
 
 async def _start_of_body(response: httpx.Response) -> bytes:

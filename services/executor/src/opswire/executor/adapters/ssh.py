@@ -89,7 +89,7 @@ class Ssh:
                 _, writer = await connection.open_connection(address, port, encoding=None)
             except asyncssh.ChannelOpenError as error:
                 if error.code == asyncssh.OPEN_CONNECT_FAILED:
-                    return f"closed: {error.reason}"
+                    return f"closed: {_refusal(error.reason)}"
                 raise ForwardingRefusedError(f"{host.name} does not let us connect from it: {error.reason}") from error
             except (asyncssh.Error, OSError) as error:
                 raise HostUnreachableError(f"the connection to {host.name} broke: {_reason(error)}") from error
@@ -230,6 +230,12 @@ def _connection_error(host: Asset, error: Exception) -> ToolError:
     if isinstance(error, asyncssh.PermissionDenied):
         return LoginRefusedError(f"{host.name} refused the user or key of the inventory")
     return HostUnreachableError(f"{host.name} could not be reached by ssh: {_reason(error)}")
+
+
+def _refusal(reason: str) -> str:
+    # OpenSSH says "Connection refused", other servers pass on their system's error.
+    refused = "refused" in reason.casefold() or "errno 111" in reason.casefold()
+    return "connection refused" if refused else reason[:200]
 
 
 def _reason(error: BaseException) -> str:

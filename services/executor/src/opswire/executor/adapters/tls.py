@@ -7,6 +7,7 @@ import ipaddress
 import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from cryptography import x509
@@ -47,7 +48,7 @@ class Tls:
                 except ssl.SSLCertVerificationError as error:
                     reason = error.verify_message
                 # Once more without trust, only to say what was shown; nothing is sent over it.
-                certificate = await _handshake(address, port, name, _untrusting_context())
+                certificate = await _handshake(address, port, name, untrusting_context())
                 return "not verified", f"{plain(reason, 200)}; {self._described(certificate)}"
         except TimeoutError:
             return "no answer", "no answer in time"
@@ -74,12 +75,15 @@ class Tls:
         return plain(f"{subject}{shown}, {until}, issued by {issuer}", 600)
 
 
+@cache
 def trusted_context(ca_file: Path | None) -> ssl.SSLContext:
     """A client context that verifies chain and name, by the system's authorities or those of `ca_file` (PEM)."""
     return ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
 
 
-def _untrusting_context() -> ssl.SSLContext:
+@cache
+def untrusting_context() -> ssl.SSLContext:
+    """A client context that verifies nothing, for looking at a certificate; nothing is sent over it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 _SUPERVISOR = re.compile(r"^(?P<unit>\S+)\s+(?P<state>[A-Z]+)\b\s*(?P<detail>.*)$")
 _PID = re.compile(r"\bpid (\d{1,10})")
 _UPTIME = re.compile(r"\buptime (.+)$")
+# Smaller ones are configuration mounts of containers and the like, always full and never of interest.
+FILESYSTEM_KB_MIN = 1024
 _KERNEL_FILESYSTEMS = frozenset({"tmpfs", "devtmpfs", "udev", "none", "shm", "proc", "sysfs", "efivarfs"})
 _SUPERVISOR_STATES = {
     "RUNNING": "running",
@@ -111,7 +113,7 @@ def read_filesystems(text: str) -> list[Filesystem]:
     found: dict[str, Filesystem] = {}
     for line in text.splitlines()[1:]:
         match = re.match(r"(\S+)\s+(\d+)\s+(\d+)\s+(\d+)\s+(?:\d+%|-)\s+(/.*)$", line)
-        if match is None or int(match[2]) == 0:
+        if match is None or int(match[2]) < FILESYSTEM_KB_MIN:
             continue
         if match[1] in {"tmpfs", "devtmpfs", "udev", "none", "shm", "proc", "sysfs"} or match[1].startswith(
             "/dev/loop"

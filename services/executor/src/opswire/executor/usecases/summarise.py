@@ -78,17 +78,24 @@ def _filter(context: ContextResolved) -> str:
 def _metrics(context: ContextResolved, outcomes: Outcomes) -> str:
     parts = []
     for outcome in outcomes:
-        values = [_value(record) for record in outcome.found if record["metric"] in _METRIC_WORDS]
+        values = _readings(outcome.found)
         if outcome.call.asset is not None and values:
             parts.append(f"{outcome.call.asset.name} has {listed(values)}")
+    more = f"; and {len(parts) - 4} more hosts" if len(parts) > 4 else ""
     past = _past(context)
-    history = (
-        f" History is not kept here, so nothing is said about {past}: these are the values of now." if past else ""
-    )
-    return f"{'; '.join(parts[:4])}{f'; and {len(parts) - 4} more hosts' if len(parts) > 4 else ''}.{history}"
+    history = f' History is not kept here: these are the values of now, not of "{past}".' if past else ""
+    return f"{'; '.join(parts[:4])}{more}.{history}"
 
 
-def _value(record: Record) -> str:
+def _readings(records: Sequence[Record]) -> list[str]:
+    found = [record for record in records if record["metric"] in _METRIC_WORDS]
+    disks = [record for record in found if record["metric"] == "disk_used"]
+    # A host may have many file systems; the fullest is the one that matters in a sentence, the table has all.
+    fullest = max(disks, key=lambda record: float(record["value"] or 0), default=None)
+    return [_reading(record) for record in found if record["metric"] != "disk_used" or record is fullest]
+
+
+def _reading(record: Record) -> str:
     unit = f" {record['unit']}" if record["unit"] else ""
     path = f" on {plain(str(record['detail']).split(',')[0], 80)}" if record["metric"] == "disk_used" else ""
     return f"{_METRIC_WORDS[str(record['metric'])]} {record['value']}{unit}{path}"

@@ -25,14 +25,15 @@ def status_sentence(context: ContextResolved, outcomes: Sequence[StepOutcome]) -
 
 
 def _of_one(name: str, records: Sequence[Record]) -> str:
+    if not any(record["check"] == "ssh" for record in records):
+        return f"{name}: {listed([_phrase(record) for record in records])}."
     own = [record for record in records if not str(record["check"]).startswith("unit ")]
     units = [record for record in records if str(record["check"]).startswith("unit ")]
     phrases = [_phrase(record) for record in own]
-    if units and own:
+    if units:
         well = sum(record["state"] in WELL for record in units)
-        phrases.append(f"{well} of its {counted(len(units), 'unit')} {'is' if well == 1 else 'are'} running")
-    elif units:
-        phrases += [f"{_phrase(record)}" for record in units]
+        phrases.append(f"{well} of {counted(len(units), 'unit')} running")
+    phrases += [_phrase(record) for record in units if record["state"] not in WELL]
     return f"{name}: {listed(phrases)}."
 
 
@@ -47,7 +48,7 @@ def _phrase(record: Record) -> str:
 def _of_several(names: Sequence[str], records: Sequence[Record]) -> str:
     ill = list(dict.fromkeys(str(record["asset"]) for record in records if record["state"] not in WELL))
     if not ill:
-        return f"All {len(names)} are well: {listed(names)}."
+        return f"{len(names)} of {len(names)} are well: {listed(names)}."
     reasons = [f"{record['asset']} {_phrase(record)}" for record in records if record["state"] not in WELL]
     return f"{len(names) - len(ill)} of {len(names)} are well; not well: {listed(reasons)}."
 
@@ -56,22 +57,23 @@ def connectivity_sentence(context: ContextResolved, outcomes: Sequence[StepOutco
     """Whether the asked connection works, from the named source where there is one, and what else was seen."""
     del context
     records = [record for outcome in outcomes for record in outcome.found]
-    phrases = [_connection(record) for record in records]
-    verdict = ""
     asked = [record for record in records if record["from"] != "executor"] or records
     if len({(record["from"], record["to"]) for record in asked}) == 1:
-        verdict = "Yes: " if all(record["result"] in WELL for record in asked) else "No: "
-    elif len(phrases) > _PHRASES_MAX:
-        well = sum(record["result"] in WELL for record in records)
-        ill = [_connection(record) for record in records if record["result"] not in WELL]
-        return f"{well} of {counted(len(records), 'check')} passed{f'; {listed(ill)}' if ill else ''}."
-    return f"{verdict}{listed(phrases)}."
+        verdict = "Yes" if all(record["result"] in WELL for record in asked) else "No"
+        return f"{verdict}: {listed([_connection(record) for record in records])}."
+    if len(records) <= _PHRASES_MAX:
+        return f"{listed([_connection(record) for record in records])}."
+    well = sum(record["result"] in WELL for record in records)
+    ill = [_connection(record) for record in records if record["result"] not in WELL]
+    return f"{well} of {counted(len(records), 'check')} passed{f'; {listed(ill)}' if ill else ''}."
 
 
 def _connection(record: Record) -> str:
-    port = f" port {record['port']}" if record.get("port") else ""
+    result, detail = str(record["result"]), plain(str(record.get("detail") or ""), 200)
     latency = f"{record['latency_ms']} ms" if record.get("latency_ms") is not None else ""
-    behind = [part for part in (latency, plain(str(record.get("detail") or ""), 200)) if part]
-    origin = "from here" if record["from"] == "executor" else f"from {record['from']}"
-    name = f"{record['check']} {record['to']}{port} {origin}: {record['result']}"
-    return name + (f" ({', '.join(behind)})" if behind else "")
+    behind = ", ".join(part for part in (detail if result not in detail else "", latency) if part)
+    said = f"{result} ({behind})" if behind else result
+    if record["check"] == "dns":
+        return f"{record['to']} in DNS: {said}"
+    origin = "here" if record["from"] == "executor" else str(record["from"])
+    return f"{record['check']} from {origin} to {record['to']} port {record['port']} is {said}"

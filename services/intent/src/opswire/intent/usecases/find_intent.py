@@ -44,7 +44,7 @@ class ReadingCache(Protocol):
     """Remembers readings; answers where one came from."""
 
     async def read(self, key: str, load: Callable[[], Awaitable[tuple[Reading, list[str]]]]) -> tuple[Reading, str]:
-        """The reading under `key`, loaded when it is not there, and `memory`, `shared`, `coalesced`, `miss`, `bypass`."""
+        """The reading under `key`, loaded when it is not there, and where it came from: `memory`, `miss` and so on."""
 
 
 class FindIntent:

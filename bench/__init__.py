@@ -1,0 +1,1 @@
+"""Benchmarks: ours and the reference in one run, and the ratio."""

@@ -1,0 +1,1 @@
+"""One file for each message that the assets service takes."""

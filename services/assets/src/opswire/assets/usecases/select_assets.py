@@ -1,0 +1,61 @@
+"""The assets of an intent, remembered until one of them, one of the names used, or a list could have changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from opswire.assets.usecases.reading import InventoryReader
+from opswire.assets.usecases.resolve import NO_ASSET_INTENTS, NOTHING, Selection, resolve
+from opswire.contracts.caches_invalidated.tags import INVENTORY, asset_tag, name_tag
+from opswire.contracts.findings import IntentFinding
+from opswire.contracts.taxonomy import INTENTS
+from opswire.contracts.types import EntityType
+
+
+class SelectionCache(Protocol):
+    """Remembers selections; answers where one came from."""
+
+    async def read(self, key: str, load: Callable[[], Awaitable[tuple[Selection, list[str]]]]) -> tuple[Selection, str]:
+        """The selection under `key`, loaded when it is not there."""
+
+
+class SelectAssets:
+    """Resolves an intent's names and filters. Raises the errors of `resolve`; they are never remembered."""
+
+    def __init__(self, reader: InventoryReader, cache: SelectionCache) -> None:
+        self._reader = reader
+        self._cache = cache
+
+    async def __call__(self, intent: IntentFinding) -> Selection:
+        """The selection, true of the inventory as it is now."""
+        if intent.name in NO_ASSET_INTENTS:
+            return NOTHING
+
+        async def load() -> tuple[Selection, list[str]]:
+            selection = await resolve(intent, self._reader)
+            return selection, tags_of(intent, selection)
+
+        selection, _ = await self._cache.read(key_of(intent), load)
+        return selection
+
+
+def key_of(intent: IntentFinding) -> str:
+    """Everything `resolve` reads of an intent: its name, its effect, its entities in order."""
+    parts = [intent.name.value, INTENTS[intent.name].effect.value]
+    parts += [f"{entity.type.value}={entity.value.casefold()}" for entity in intent.entities]
+    text = json.dumps(parts)
+    return text if len(text) <= 200 else hashlib.sha256(text.encode()).hexdigest()
+
+
+def tags_of(intent: IntentFinding, selection: Selection) -> list[str]:
+    """What the selection depends on. Lists, and whatever was found by address, depend on the whole inventory."""
+    if selection.kind != "named" or any(entity.type is EntityType.IP for entity in intent.entities):
+        return [INVENTORY]
+    names = {entity.value for entity in intent.entities}
+    names |= {name.partition(".")[0] for name in names}
+    names |= {asset.parent for asset in selection.assets if asset.parent}
+    assets = {asset.id for asset in (*selection.assets, *selection.hosts)}
+    return [*(asset_tag(asset_id) for asset_id in sorted(assets)), *(name_tag(name) for name in sorted(names) if name)]

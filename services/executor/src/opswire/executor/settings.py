@@ -1,0 +1,31 @@
+"""Settings of the executor, beside those that every service has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from opswire.chassis.settings import ServiceSettings
+from opswire.executor.adapters.settings import DriverSettings
+from pydantic import Field
+
+
+class ExecutorSettings(ServiceSettings):
+    """`OPSWIRE_CREDENTIALS_DIR` is where `file:` references of the inventory stand; the state directory by default."""
+
+    credentials_dir: Path | None = None
+    allow_loopback: bool = False
+    """Only for the lab, whose hosts are on loopback: otherwise no tool ever contacts this machine."""
+    nameservers: tuple[str, ...] = ()
+    """DNS servers as `address` or `address#port`; none means the system's."""
+    connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
+    sweep_interval_s: Annotated[float, Field(gt=0, le=600)] = 20.0
+
+    def drivers(self) -> DriverSettings:
+        """What the drivers need of these settings."""
+        return DriverSettings(
+            credentials_dir=self.credentials_dir or self.state_dir,
+            allow_loopback=self.allow_loopback,
+            nameservers=self.nameservers,
+            connect_timeout_s=self.connect_timeout_s,
+        )

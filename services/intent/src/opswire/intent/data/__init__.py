@@ -1,0 +1,1 @@
+"""The labelled requests the classifier learns from, written for this project."""
