@@ -71,7 +71,7 @@ class NatsServer(EmbeddedServer):
 
     def launch(self) -> None:
         """Start the process and return at once."""
-        if self.monitor_port == 0 and not self._choose_port:
+        if self.port != 0 and self.monitor_port == 0:
             self.monitor_port = free_port(frozenset({self.port}))
         super().launch()
 

@@ -71,7 +71,7 @@ class EmbeddedServer(ABC):
         if self.running:
             return
         self.store_dir.mkdir(parents=True, exist_ok=True)
-        if self._choose_port:
+        if self.port == 0:
             self.choose_ports()
         self._process = spawn(self.arguments(), self.log_path)
 
@@ -100,6 +100,7 @@ class EmbeddedServer(ABC):
             except EmbeddedServerError:
                 if attempts_left == 0 or time.monotonic() > give_up:
                     raise
+                self.port = 0
 
     def stop(self, timeout_s: float = TERM_TIMEOUT_S) -> None:
         """End it in order (SIGTERM), or by force after `timeout_s`. Safe to repeat."""

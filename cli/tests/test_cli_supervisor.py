@@ -1,0 +1,233 @@
+"""The supervisor with small real programs: a crash is repaired on the same port, and nothing is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opswire.chassis.embedded.ports import free_port
+from opswire.chassis.embedded.valkey_server import ValkeyServer
+from opswire.cli.children import Child, ProgramChild, ServerChild, http_status
+from opswire.cli.errors import CommandError
+from opswire.cli.processes import is_same, started_at
+from opswire.cli.state import RunRecord, StateDir
+from opswire.cli.supervisor import Supervisor
+
+WAIT_S = 20
+
+# Answers /health/ready on its port, and ends in order on SIGTERM, writing so.
+SERVICE = """
+import http.server, signal, sys, threading
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/health/ready" else 404)
+        self.end_headers()
+    def log_message(self, *arguments): pass
+server = http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler)
+def drain(*_):
+    threading.Thread(target=server.shutdown).start()
+signal.signal(signal.SIGTERM, drain)
+server.serve_forever()
+with open(sys.argv[2], "a") as file: file.write(sys.argv[3] + "\\n")
+"""
+
+
+STUBBORN = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("deaf", flush=True)
+time.sleep(600)
+"""
+SLEEPER = "import time; time.sleep(600)"
+
+
+class Whole:
+    """A supervisor, what it reported, and a way to wait for a report."""
+
+    def __init__(self, state: StateDir) -> None:
+        self.state = state
+        self.events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        record = RunRecord(os.getpid(), started_at(os.getpid()), "starting", 0)
+        self.supervisor = Supervisor(state, record, self.events.put_nowait)
+
+    async def event(self, kind: str) -> dict[str, Any]:
+        """The next report of this kind."""
+        async with asyncio.timeout(WAIT_S):
+            while True:
+                found = await self.events.get()
+                if found["event"] == kind:
+                    return found
+
+    def service(self, name: str) -> ProgramChild:
+        """A small service of that name on a free port."""
+        port = free_port()
+        arguments = [sys.executable, "-c", SERVICE, str(port), str(self.ends), name]
+        url = f"http://127.0.0.1:{port}/health/ready"
+        return ProgramChild(name, arguments, self.state.log(name), dict(os.environ), {"http": port}, url)
+
+    @property
+    def ends(self) -> Path:
+        """Where the small services write that they ended in order."""
+        return self.state.path / "ends.txt"
+
+
+@pytest.fixture
+async def whole(tmp_path: Path) -> AsyncIterator[Whole]:
+    state = StateDir(tmp_path / "state")
+    state.prepare()
+    found = Whole(state)
+    yield found
+    found.supervisor.kill()
+
+
+async def gone(pid: int, started: str | None) -> None:
+    """Wait until a process has ended."""
+    async with asyncio.timeout(WAIT_S):
+        while is_same(pid, started):  # noqa: ASYNC110  not our child: the system gives no event for it everywhere
+            await asyncio.sleep(0.01)
+
+
+async def test_a_crashed_program_comes_back_on_its_port_and_is_reported(whole: Whole) -> None:
+    child = whole.service("small")
+    await whole.supervisor.start(child)
+    assert (await whole.event("ready"))["child"] == "small"
+    first = child.pid
+    child.send(signal.SIGKILL)
+    ended = await whole.event("ended")
+    assert (ended["status"], ended["pid"]) == (-signal.SIGKILL, first)
+    again = await whole.event("restarted")
+    assert again["pid"] == child.pid != first
+    assert child.ready_url is not None
+    assert await http_status(child.ready_url) == 200
+    record = whole.state.read_run()
+    assert record is not None
+    assert (record.children[0].restarts, record.children[0].ready, record.children[0].pid) == (1, True, child.pid)
+    lines = [json.loads(line) for line in whole.state.events_file.read_text().splitlines()]
+    assert [line["event"] for line in lines] == ["ready", "ended", "restarted"]
+    await whole.supervisor.stop([])
+
+
+async def test_a_crashed_server_comes_back_on_its_port(whole: Whole) -> None:
+    server = ValkeyServer(whole.state.path / "valkey")
+    await whole.supervisor.start(ServerChild(server, {}))
+    port = server.port
+    server.process.kill()
+    await whole.event("restarted")
+    assert server.port == port
+    assert server.answers()
+    await whole.supervisor.stop([])
+    assert not server.running
+
+
+async def test_pauses_between_crashes_grow(whole: Whole) -> None:
+    child = whole.service("small")
+    await whole.supervisor.start(child)
+    pauses = []
+    for _ in range(3):
+        child.send(signal.SIGKILL)
+        pauses.append((await whole.event("ended"))["again_in_s"])
+        await whole.event("restarted")
+    assert pauses == sorted(set(pauses))
+    await whole.supervisor.stop([])
+
+
+async def test_the_end_comes_in_order_and_leaves_nothing(whole: Whole) -> None:
+    children = [whole.service(name) for name in ("server", "first", "second")]
+    for child in children:
+        await whole.supervisor.start(child)
+    known = [(child.pid, started_at(child.pid)) for child in children]
+    await whole.supervisor.stop([("first",), ("second",), ("server",)])
+    assert not any(is_same(*one) for one in known)
+    assert whole.ends.read_text().split() == ["first", "second", "server"]
+
+
+async def test_a_program_that_does_not_end_is_killed(whole: Whole) -> None:
+    child = ProgramChild("deaf", [sys.executable, "-c", STUBBORN], whole.state.log("deaf"), dict(os.environ))
+    await whole.supervisor.start(child)
+    async with asyncio.timeout(WAIT_S):
+        while "deaf" not in child.log.read_text():  # noqa: ASYNC110  its log is all it says
+            await asyncio.sleep(0.01)
+    from opswire.cli.supervisor import end_all
+
+    await end_all([child], timeout_s=0.2)
+    assert child.process.returncode == -signal.SIGKILL
+
+
+async def test_a_program_that_fails_at_the_first_start_is_an_error_with_its_last_words(whole: Whole) -> None:
+    arguments = [sys.executable, "-c", "raise SystemExit('no such setting')"]
+    child = ProgramChild("broken", arguments, whole.state.log("broken"), dict(os.environ), {}, "http://127.0.0.1:1/")
+    with pytest.raises(CommandError, match=r"ended with status 1.*\n.*no such setting"):
+        await whole.supervisor.start(child)
+    await whole.supervisor.stop([])
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux ends children with their parent")
+async def test_a_killed_supervisor_leaves_nothing_behind(tmp_path: Path) -> None:
+    program = """
+import asyncio, os, pathlib, sys
+from opswire.cli.children import ProgramChild
+from opswire.cli.state import RunRecord, StateDir
+from opswire.cli.supervisor import Supervisor
+async def main():
+    state = StateDir(pathlib.Path(sys.argv[1])); state.prepare()
+    supervisor = Supervisor(state, RunRecord(os.getpid(), None, "starting", 0), lambda event: None)
+    child = ProgramChild("sleeper", [sys.executable, "-c", sys.argv[2]], state.log("sleeper"), dict(os.environ))
+    await supervisor.start(child)
+    print(child.pid, flush=True)
+    await asyncio.sleep(600)
+asyncio.run(main())
+"""
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, str(tmp_path), SLEEPER, stdout=asyncio.subprocess.PIPE
+    )
+    assert parent.stdout is not None
+    pid = int(await parent.stdout.readline())
+    started = started_at(pid)
+    assert started is not None
+    parent.kill()
+    await parent.wait()
+    await gone(pid, started)
+    assert started_at(pid) != started
+
+
+async def test_the_lock_is_held_by_one(whole: Whole) -> None:
+    first = whole.state.lock()
+    assert first is not None
+    assert whole.state.lock() is None
+    os.close(first)
+    second = whole.state.lock()
+    assert second is not None
+    os.close(second)
+
+
+def test_what_is_private_is_private(tmp_path: Path) -> None:
+    state = StateDir(tmp_path / "state")
+    state.prepare()
+    state.write_run(RunRecord(1, None, "ready", 0, token=state.token()))
+    assert state.run_file.stat().st_mode & 0o777 == 0o600
+    assert (state.path / "token").stat().st_mode & 0o777 == 0o600
+    assert state.path.stat().st_mode & 0o077 == 0
+    assert state.read_run() == RunRecord(1, None, "ready", 0, token=state.token())
+
+
+def test_children_know_when_they_run(whole_child: Child) -> None:
+    assert whole_child.running
+    whole_child.send(signal.SIGKILL)
+    whole_child.process.wait(WAIT_S)
+    assert not whole_child.running
+
+
+@pytest.fixture
+def whole_child(tmp_path: Path) -> Child:
+    child = ProgramChild(
+        "c", [sys.executable, "-c", "import time; time.sleep(600)"], tmp_path / "c.log", dict(os.environ)
+    )
+    child.launch()
+    return child
