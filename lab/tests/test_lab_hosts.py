@@ -15,7 +15,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 import yaml
-from opswire.lab import Lab, start
+from opswire.lab import Lab, LabError, start
 from opswire.lab.__main__ import main
 from opswire.lab.processes import is_alive, wait_gone
 
@@ -342,3 +342,16 @@ def test_a_port_that_was_taken_meanwhile_is_chosen_again(lab: Lab) -> None:
     assert inventory(lab)["orders-cache@db-01"]["attributes"]["port"] == str(after["db-01"]["orders-cache"])
     assert lab.client_key_path.read_bytes() == key
     assert asyncio.run(get(lab, "checkout@web-01", "/health"))[0] == 200
+
+
+def test_a_host_that_cannot_start_is_named_and_nothing_stays_behind(lab: Lab) -> None:
+    lab.down()
+    key = lab.paths("web-02").host_key
+    text = key.read_text()
+    key.write_text("no key at all\n")
+    with pytest.raises(LabError, match=r"web-02 did not come up: .*KeyImportError"):
+        lab.up()
+    assert {host.state for host in lab.status().hosts} == {"down"}
+    supervisors = [lab.paths(name).root / "var/run/supervisord.pid" for name in ("web-01", "web-02", "db-01")]
+    assert [path for path in supervisors if path.exists() and is_alive(int(path.read_text()))] == []
+    key.write_text(text)

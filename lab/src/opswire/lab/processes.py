@@ -69,18 +69,30 @@ def read_pid(path: Path) -> int | None:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process of this pid exists and is no zombie."""
+    """Whether a process of this pid exists and has not ended; a zombie has ended.
+
+    Asked through a pidfd: /proc calls a process a zombie as soon as its first thread has ended, when another thread may
+    still hold its files and locks.
+    """
+    descriptor = _open_pidfd(pid)
+    if descriptor is not None:
+        try:
+            return not _has_ended(descriptor, 0)
+        finally:
+            os.close(descriptor)
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return True
-    return state != "Z"
+    return True
+
+
+def _has_ended(descriptor: int, timeout_s: float) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(timeout_s * 1_000))
 
 
 def session_members(session: int, directory: Path) -> list[int]:
@@ -129,7 +141,7 @@ def wait_gone(pid: int, timeout_s: float) -> bool:
     descriptor = _open_pidfd(pid)
     if descriptor is not None:
         try:
-            select.select([descriptor], [], [], timeout_s)
+            _has_ended(descriptor, timeout_s)
         finally:
             os.close(descriptor)
     while is_alive(pid) and time.monotonic() < deadline:
