@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import urllib.parse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from opswire.cli.bus import connected
@@ -17,7 +17,7 @@ from opswire.cli.state import StateDir, broker_url
 
 LISTS = frozenset({"groups", "tags", "aliases"})
 FIELDS = frozenset({"name", "type", "environment", "criticality", "address", "owner", "site", "os", "parent"} | LISTS)
-FORMAT_OF_SUFFIX = {".yaml": "opswire", ".yml": "opswire", ".csv": "netbox", ".ini": "ansible"}
+FORMATS = ("opswire", "netbox", "ansible")
 
 
 def client_of(state: StateDir) -> ServiceClient:
@@ -60,38 +60,42 @@ def parse_changes(pairs: Sequence[str]) -> dict[str, Any]:
     return changes
 
 
-def format_of(path: Path, given: str | None) -> str:
-    """The importer for a file: as given, or by its ending. Raises UsageError."""
-    found = given or FORMAT_OF_SUFFIX.get(path.suffix.lower())
-    if found is None:
-        raise UsageError(f"no format is known for {path.name}", "--format opswire, netbox or ansible")
-    return found
-
-
 async def set_asset(state: StateDir, name: str, changes: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     """Change an asset; return it once no cache serves what was true before, and whether that was seen in time."""
     client = client_of(state)
+    path = f"/assets/{urllib.parse.quote(name, safe='')}"
+    edits = {key: value for key, value in changes.items() if key != "name"}
     async with connected(broker_url(state)) as bus, watching(bus) as watch:
-        before: dict[str, Any] = client.call("GET", f"/assets/{urllib.parse.quote(name, safe='')}")
-        body = json.dumps(changes).encode()
-        asset: dict[str, Any] = client.call("PATCH", f"/assets/{urllib.parse.quote(name, safe='')}", body=body)
-        changed: set[Change] = set()
-        if asset.get("generation") != before.get("generation"):
-            changed = {(asset["id"], asset["generation"])}
-        return asset, await watch.settled(changed, len(changed))
+        asset = await _called(client, "GET", path)
+        generations = {asset["generation"]}
+        if edits:
+            asset = await _called(client, "PATCH", path, body=json.dumps(edits).encode())
+            generations.add(asset["generation"])
+        if changes.get("name"):
+            asset = await _called(client, "POST", f"{path}/rename", body=json.dumps({"name": changes["name"]}).encode())
+            generations.add(asset["generation"])
+        expected: set[Change] = {(asset["id"], generation) for generation in generations - {min(generations)}}
+        return asset, await watch.settled(expected, len(expected))
 
 
-async def import_file(state: StateDir, body: bytes, file_format: str) -> tuple[dict[str, Any], bool]:
-    """Import an inventory; return the report once the caches have let go, and whether that was seen in time."""
+async def import_file(
+    state: StateDir, body: bytes, origin: str, file_format: str | None
+) -> tuple[dict[str, Any], bool]:
+    """Import an inventory; return the report once the caches have let go, and whether that was seen in time.
+
+    `origin` is the file's name; without `file_format` the service finds the format out. Raises UsageError for a format
+    that there is not, or a file that is of none.
+    """
+    if file_format is not None and file_format not in FORMATS:
+        raise UsageError(f"there is no format {file_format!r}", f"--format {', '.join(FORMATS)}")
     client = client_of(state)
+    query = {"origin": origin} | ({} if file_format is None else {"format": file_format})
     async with connected(broker_url(state)) as bus, watching(bus) as watch:
-        report: dict[str, Any] = client.call(
-            "POST", "/assets/import", {"format": file_format}, body, "application/octet-stream"
-        )
-        return report, await watch.settled(set(), count_of(report))
+        report = await _called(client, "POST", "/assets/import", query, body, "application/octet-stream")
+        return report, await watch.settled(set(), report.get("created", 0) + report.get("updated", 0))
 
 
-def count_of(report: dict[str, Any]) -> int:
-    """How many assets an import changed."""
-    found = [report.get(key, 0) for key in ("created", "updated", "deleted")]
-    return sum(len(one) if isinstance(one, list) else int(one) for one in found)
+async def _called(client: ServiceClient, method: str, path: str, *details: Any, **more: Any) -> dict[str, Any]:
+    """One call beside the loop, which has a broker's pings to answer meanwhile."""
+    found: dict[str, Any] = await asyncio.to_thread(client.call, method, path, *details, **more)
+    return found

@@ -20,6 +20,7 @@ from opswire.cli.stack import (
     Wishes,
     choose_ports,
     environment_of,
+    loopback_wanted,
     nats_child,
     service_child,
     training_arguments,
@@ -50,6 +51,7 @@ async def keep_up(state: StateDir, wishes: Wishes, report: Report, ready: Ready)
         state.token(),
         str(state.trace_store),
         wishes.lab,
+        loopback_wanted(state, wishes),
     )
     supervisor = Supervisor(state, record, report)
     stop = asyncio.Event()
@@ -95,7 +97,7 @@ def _signals(stop: asyncio.Event, supervisor: Supervisor) -> Iterator[None]:
 async def _start_all(
     state: StateDir, supervisor: Supervisor, ports: dict[str, int], record: RunRecord, wishes: Wishes
 ) -> None:
-    environment = environment_of(state, record.urls, record.token)
+    environment = environment_of(state, record.urls, record.token, record.loopback)
     trained = asyncio.create_task(_train_if_missing(state, environment))
     try:
         await _together(supervisor.start(nats_child(state, ports)), supervisor.start(valkey_child(state, ports)))
@@ -110,6 +112,8 @@ async def _start_all(
 
         lab = [asyncio.to_thread(_lab_up, state)] if wishes.lab else []
         await _together(*lab, *(start(name) for name in SERVICES))
+        if wishes.lab:
+            await _import_lab(state)
     finally:
         trained.cancel()
         await asyncio.gather(trained, return_exceptions=True)
@@ -122,6 +126,14 @@ def _lab_up(state: StateDir) -> None:
         start(state.path)
     except LabError as error:
         raise CommandError(f"the lab did not come up: {error}", "opswire lab down, then again") from error
+
+
+async def _import_lab(state: StateDir) -> None:
+    from opswire.cli.inventory import import_file
+    from opswire.lab import Lab
+
+    path = Lab(state.path).inventory_path
+    await import_file(state, path.read_bytes(), path.name, "opswire")
 
 
 def lab_down(state: StateDir) -> None:

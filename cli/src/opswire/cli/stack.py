@@ -53,10 +53,16 @@ def urls_of(ports: dict[str, int]) -> dict[str, str]:
     }
 
 
-def environment_of(state: StateDir, urls: dict[str, str], token: str) -> dict[str, str]:
-    """The settings that all services share. What the caller has set for inventory and log level stays."""
+def loopback_wanted(state: StateDir, wishes: Wishes) -> bool:
+    """Whether the executor may contact this machine: only where the lab, whose hosts are on loopback, is or was."""
+    return wishes.lab or (state.path / "lab" / "lab.json").exists()
+
+
+def environment_of(state: StateDir, urls: dict[str, str], token: str, loopback: bool) -> dict[str, str]:
+    """The settings that all services share. What the caller has set for inventory, loopback and log level stays."""
     inherited = dict(os.environ)
-    inherited.setdefault("OPSWIRE_INVENTORY_URL", f"sqlite:///{state.path / 'inventory.db'}")
+    inherited.setdefault("OPSWIRE_ALLOW_LOOPBACK", "true" if loopback else "false")
+    inherited.setdefault("OPSWIRE_INVENTORY_URL", f"sqlite:///{state.path / 'inventory.sqlite3'}")
     return inherited | {
         "OPSWIRE_NATS_URL": urls["nats"],
         "OPSWIRE_NATS_MONITOR_URL": urls["nats_monitor"],

@@ -37,7 +37,10 @@ class ChildRecord:
 
 @dataclass(slots=True)
 class RunRecord:
-    """What runs. `phase` is starting, ready or stopping; `urls` holds nats, nats_monitor, valkey and the services."""
+    """What runs. `phase` is starting, ready or stopping; `urls` holds nats, nats_monitor, valkey and the services.
+
+    `lab` says that the lab belongs to this run, `loopback` that the executor may contact hosts on this machine.
+    """
 
     pid: int
     started: str | None
@@ -47,6 +50,7 @@ class RunRecord:
     token: str = ""
     trace_store: str = ""
     lab: bool = False
+    loopback: bool = False
     children: list[ChildRecord] = field(default_factory=list)
 
     @property

@@ -19,7 +19,9 @@ def import_assets(
     file: Annotated[
         Path, typer.Argument(help="YAML of ours, NetBox CSV, or Ansible INI.", exists=True, dir_okay=False)
     ],
-    file_format: Annotated[str | None, typer.Option("--format", help="opswire, netbox or ansible.")] = None,
+    file_format: Annotated[
+        str | None, typer.Option("--format", help="opswire, netbox, ansible; else found out.")
+    ] = None,
     state_dir: StateDir = STATE_DIR_DEFAULT,
     as_json: Json = False,
 ) -> None:
@@ -29,8 +31,7 @@ def import_assets(
         from opswire.cli.state import StateDir as Directory
         from opswire.cli.views.assets import print_import
 
-        kind = inventory.format_of(file, file_format)
-        report, settled = run(inventory.import_file(Directory(state_dir), file.read_bytes(), kind))
+        report, settled = run(inventory.import_file(Directory(state_dir), file.read_bytes(), file.name, file_format))
         if as_json:
             write_json({**report, "caches_settled": settled})
         else:
@@ -48,7 +49,10 @@ def list_assets(
     site: Filter = None,
     os: Filter = None,
     owner: Filter = None,
-    limit: Annotated[int, typer.Option(min=1, max=1_000)] = 100,
+    parent: Filter = None,
+    address: Filter = None,
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 200,
+    offset: Annotated[int, typer.Option(min=0, max=1_000_000, help="Leave out the first so many.")] = 0,
     state_dir: StateDir = STATE_DIR_DEFAULT,
     as_json: Json = False,
 ) -> None:
@@ -59,7 +63,8 @@ def list_assets(
         from opswire.cli.views.assets import print_assets
 
         asked = {"name": name, "type": asset_type, "environment": environment, "group": group, "tag": tag, "site": site}
-        asked |= {"os": os, "owner": owner, "limit": str(limit)}
+        asked |= {"os": os, "owner": owner, "parent": parent, "address": address}
+        asked |= {"limit": str(limit), "offset": str(offset)}
         filters = {key: value for key, value in asked.items() if value is not None}
         found = inventory.list_assets(Directory(state_dir), filters)
         if as_json:

@@ -44,7 +44,17 @@ def lab_up(state_dir: StateDir = STATE_DIR_DEFAULT, as_json: Json = False) -> No
             write_json({**asdict(report), **asdict(status), "inventory": str(lab.inventory_path)})
         else:
             print_lab(terminal(), status)
-            terminal().print(f"Inventory: {lab.inventory_path}", markup=False)
+            terminal().print(f"Then: opswire assets import {lab.inventory_path}", markup=False)
+        _warn_if_unreachable(state_dir)
+
+
+def _warn_if_unreachable(state_dir: Path) -> None:
+    from opswire.cli.state import StateDir as Directory
+
+    record = Directory(state_dir).read_run()
+    if record is not None and record.alive and not record.loopback:
+        sentence = "the executor contacts nothing on this machine; opswire down, then opswire up, to reach the lab"
+        terminal(error=True).print(f"note: {sentence}", style="yellow", markup=False)
 
 
 @app.command("down")

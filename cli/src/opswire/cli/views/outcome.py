@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 ROWS_SHOWN_MAX = 50
+COLUMN_CHARACTERS_MIN = 24
 _STYLES = {"completed": "bold green", "needs_clarification": "bold yellow", "needs_human": "bold yellow"}
 _TIMINGS = ("intent", "assets", "executor", "bus")
 
@@ -25,13 +26,12 @@ _TIMINGS = ("intent", "assets", "executor", "bus")
 def following(console: Console, submission: Submission) -> Iterator[Progress]:
     """Show what the services say they are doing, in one line that is gone when the outcome is there."""
     began = time.monotonic()
-    with console.status(f"accepted by nobody yet: {submission.source}/{submission.request_id}") as status:
+    with console.status(Text(f"{submission.source}/{submission.request_id}: waiting for the first service")) as status:
 
         def tell(service: str, doing: str) -> None:
             elapsed_ms = (time.monotonic() - began) * 1_000
             status.update(Text(f"{elapsed_ms:6.0f} ms  {harmless(service)}: {harmless(doing)}"))
 
-        status.update("waiting for the first service")
         yield tell
 
 
@@ -59,15 +59,38 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
 
 
 def _print_rows(console: Console, columns: list[Any], rows: list[list[Any]]) -> None:
+    texts = [["" if cell is None else harmless(str(cell)) for cell in row] for row in rows]
+    titles = [harmless(str(column)) for column in columns]
+    widths = [max(len(title), *(len(row[place]) for row in texts)) for place, title in enumerate(titles)]
+    shown = fitting([any(row[place] for row in texts) for place in range(len(titles))], widths, console.width)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for place, column in enumerate(columns):
+    for place in shown:
         numeric = all(isinstance(row[place], int | float) for row in rows)
-        table.add_column(Text(harmless(str(column))), overflow="fold", justify="right" if numeric else "left")
-    for row in rows[:ROWS_SHOWN_MAX]:
-        table.add_row(*(Text("" if cell is None else harmless(str(cell))) for cell in row))
+        least = min(widths[place], COLUMN_CHARACTERS_MIN)
+        table.add_column(titles[place], overflow="fold", justify="right" if numeric else "left", min_width=least)
+    for row in texts[:ROWS_SHOWN_MAX]:
+        table.add_row(*(Text(row[place]) for place in shown))
     console.print(table)
-    if len(rows) > ROWS_SHOWN_MAX:
-        console.print(Text(f"{ROWS_SHOWN_MAX} of {len(rows)} rows; --json shows all", style="dim"))
+    left_out = [titles[place] for place in range(len(titles)) if place not in shown]
+    notes = [f"{ROWS_SHOWN_MAX} of {len(rows)} rows"] if len(rows) > ROWS_SHOWN_MAX else []
+    notes += [f"without {', '.join(left_out)}"] if left_out else []
+    if notes:
+        console.print(Text(f"{'; '.join(notes)}: --json shows all", style="dim"))
+
+
+def fitting(filled: Sequence[bool], widths: Sequence[int], total: int) -> list[int]:
+    """The places of the columns that are shown: those with anything in them, from the left as far as they fit.
+
+    A long column counts with 24 characters, since its cells may break into lines; the first column is always shown.
+    """
+    places: list[int] = []
+    used = 0
+    for place, (has_any, width) in enumerate(zip(filled, widths, strict=True)):
+        needed = min(width, COLUMN_CHARACTERS_MIN) + (2 if places else 0)
+        if has_any and (used + needed <= total or not places):
+            places.append(place)
+            used += needed
+    return places
 
 
 def _account(outcome: Outcome) -> str:
