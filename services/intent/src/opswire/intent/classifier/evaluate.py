@@ -1,8 +1,8 @@
 """How well the classifier reads requests it has not seen: `python -m opswire.intent.classifier.evaluate FILE [--json]`.
 
-A line of the file is `{"query", "expected_intent", "also_accepted", "expected_risk", "risk_also_accepted"}`. Strict counts
-the expected intent alone, lenient the accepted ones too. Under-risk counts requests whose computed risk lies below every
-accepted one: such a mistake would pass by an approval.
+A line of the file is `{"query", "expected_intent", "also_accepted", "expected_risk", "risk_also_accepted"}`. Strict
+counts the expected intent alone, lenient the accepted ones too. Under-risk counts requests whose computed risk lies below
+every accepted one: such a mistake would pass by an approval.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def summary(result: Result) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Evaluate a file of labelled requests with a trained model; a missing model is trained first, in memory's place."""
+    """Evaluate a file of labelled requests with a trained model and print the figures and every miss."""
     parser = argparse.ArgumentParser(prog="python -m opswire.intent.classifier.evaluate", description="evaluate")
     parser.add_argument("file", type=Path, help="requests as JSON lines")
     parser.add_argument("--model", type=Path, required=True, help="the trained npz file")

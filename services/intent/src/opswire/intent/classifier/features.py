@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from opswire.intent.language.normalise import normalise
 
@@ -39,7 +40,7 @@ def _mask(match: re.Match[str]) -> str:
 def word_features(text: str) -> list[str]:
     """Words and pairs of words of a masked text; the first words also as such."""
     words = _WORD.findall(text)
-    pairs = [f"{first} {second}" for first, second in zip(words, words[1:], strict=False)]
+    pairs = [f"{first} {second}" for first, second in pairwise(words)]
     return [*words, *pairs, *(f"^{word}" for word in words[:1])]
 
 

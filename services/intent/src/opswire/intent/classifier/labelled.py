@@ -14,7 +14,7 @@ from opswire.intent.classifier.features import masked
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """One request with the intent a person gave it. `style` says how it is written: chat, terse, slash, kubernetes ..."""
+    """One request with the intent a person gave it. `style` is a hint for readers: chat, slash, kubernetes ..."""
 
     text: str
     intent: IntentName
