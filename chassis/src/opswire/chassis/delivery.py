@@ -172,7 +172,7 @@ class Deliveries:
         if "{request_id}" not in self._route.template:
             return None
         tokens = subject.split(".")
-        return f"{tokens[2]}/{tokens[3]}" if tokens[1] == "v1" else f"{tokens[3]}/{tokens[4]}"
+        return f"{tokens[2]}/{tokens[3]}"
 
     async def _attempt(
         self, message: Msg, process: Span, received_ns: int, attempt: int, sequence: int, stored_ns: int

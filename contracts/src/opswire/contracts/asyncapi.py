@@ -29,6 +29,7 @@ _PARAMETERS = {
     "asset_id": "The asset that changed.",
     "service": "The service that parked the message.",
     "parked_id": "The parked record; the same for the same message.",
+    "due_s": "The second, since 1970, in which deadlines fall due.",
 }
 _HEADERS: dict[str, tuple[str, JsonObject]] = {
     envelope.HEADER_SPECVERSION: ("The version of CloudEvents.", {"const": envelope.SPECVERSION}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from opswire.contracts.asset_changed import AssetChanged
 from opswire.contracts.caches_invalidated import CachesInvalidated
 from opswire.contracts.context_resolved import ContextResolved
-from opswire.contracts.deadline_passed import DeadlinePassed
+from opswire.contracts.deadlines_due import DeadlinesDue
 from opswire.contracts.intent_resolved import IntentResolved
 from opswire.contracts.message_parked import MessageParked
 from opswire.contracts.plan_made import PlanMade
@@ -79,14 +79,14 @@ CACHES_INVALIDATED = Route(
 MESSAGE_PARKED = Route(
     MessageParked, "opswire.parked.v1.{service}.{parked_id}", PARKED, senders=("intent", "assets", "executor", "cache")
 )
-DEADLINE_PASSED = Route(
-    DeadlinePassed,
-    "opswire.timers.v1.{source}.{request_id}.deadline",
+DEADLINES_DUE = Route(
+    DeadlinesDue,
+    "opswire.timers.v1.{due_s}.due",
     TIMERS,
     senders=("intent",),
-    consumers=(Consumer("executor", "executor-deadline-passed"),),
+    consumers=(Consumer("executor", "executor-deadlines-due"),),
 )
-DEADLINE_SCHEDULE_WILDCARD = "opswire.timers.v1.*.*.schedule"
+DEADLINE_SCHEDULE_WILDCARD = "opswire.timers.v1.*.schedule"
 
 ROUTES: tuple[Route, ...] = (
     REQUEST_SUBMITTED,
@@ -98,13 +98,13 @@ ROUTES: tuple[Route, ...] = (
     ASSET_CHANGED,
     CACHES_INVALIDATED,
     MESSAGE_PARKED,
-    DEADLINE_PASSED,
+    DEADLINES_DUE,
 )
 
 
-def schedule_subject(source: str, request_id: str) -> str:
-    """Where the broker's timer of a request is scheduled."""
-    return f"opswire.timers.v1.{source}.{request_id}.schedule"
+def schedule_subject(due_s: int) -> str:
+    """Where the broker's tick for a second (since 1970) is scheduled."""
+    return f"opswire.timers.v1.{due_s}.schedule"
 
 
 def route_of(stem: str) -> Route:

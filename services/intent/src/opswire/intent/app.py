@@ -11,6 +11,7 @@ from opswire.chassis.errors import OpswireError
 from opswire.chassis.service import Service
 from opswire.contracts.request_finished.endings import ended
 from opswire.contracts.routes import REQUEST_FINISHED, REQUEST_SUBMITTED
+from opswire.intent.adapters.deadline_ticks import DeadlineTicks
 from opswire.intent.adapters.reading_codec import ReadingCodec
 from opswire.intent.adapters.trained_classifier import load_or_train
 from opswire.intent.classifier.model import THRESHOLD
@@ -43,7 +44,7 @@ def create_app(settings: IntentSettings | None = None) -> Service:
     )
     threshold = THRESHOLD if settings.confidence_threshold is None else settings.confidence_threshold
     find_intent = FindIntent(names, classifier, cache, threshold)
-    service.on(REQUEST_SUBMITTED, HandleRequestSubmitted(AnswerRequest(find_intent, names)))
+    service.on(REQUEST_SUBMITTED, HandleRequestSubmitted(AnswerRequest(find_intent, names), DeadlineTicks()))
     service.end_request = end_request
     return service
 

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 from opswire.chassis.logs import get_logger
-
 from opswire.intent.classifier.labelled import digest_of, load_labelled
 from opswire.intent.classifier.model import Classifier, ClassifierFileError
 

@@ -1,8 +1,8 @@
 """How well the classifier reads requests it has not seen: `python -m opswire.intent.classifier.evaluate FILE [--json]`.
 
 A line of the file is `{"query", "expected_intent", "also_accepted", "expected_risk", "risk_also_accepted"}`. Strict
-counts the expected intent alone, lenient the accepted ones too. Under-risk counts requests whose computed risk lies below
-every accepted one: such a mistake would pass by an approval.
+counts the expected intent alone, lenient the accepted ones too. Under-risk counts requests whose computed risk lies
+below every accepted one: such a mistake would pass by an approval.
 """
 
 from __future__ import annotations

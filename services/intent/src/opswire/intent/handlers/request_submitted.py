@@ -1,8 +1,7 @@
-"""A request arrives: find its intent, set the broker's timer for its deadline, send the intent on."""
+"""A request arrives: have the broker tick at its deadline, find its intent, send it on."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 from opswire.chassis.delivery import Delivery
@@ -10,7 +9,7 @@ from opswire.chassis.errors import DeadlineError
 from opswire.contracts.request_finished import RequestFinished
 from opswire.contracts.request_submitted import RequestSubmitted
 from opswire.contracts.routes import INTENT_RESOLVED, REQUEST_FINISHED
-from opswire.intent.adapters.deadline_timer import schedule_deadline
+from opswire.intent.adapters.deadline_ticks import DeadlineTicks
 from opswire.intent.errors import IdMismatchError
 from opswire.intent.usecases.answer_request import AnswerRequest, Arrival
 
@@ -18,8 +17,9 @@ from opswire.intent.usecases.answer_request import AnswerRequest, Arrival
 class HandleRequestSubmitted:
     """Translates between the bus and the use case."""
 
-    def __init__(self, answer_request: AnswerRequest) -> None:
+    def __init__(self, answer_request: AnswerRequest, ticks: DeadlineTicks) -> None:
         self._answer_request = answer_request
+        self._ticks = ticks
 
     async def __call__(self, request: RequestSubmitted, delivery: Delivery) -> None:
         """Publish the intent, or the outcome where nothing remains to be done."""
@@ -28,12 +28,7 @@ class HandleRequestSubmitted:
         deadline_ns = delivery.stored_ns + request.deadline_ms * 1_000_000
         if time.time_ns() >= deadline_ns:
             raise DeadlineError("the deadline had passed before the request was read")
-        # The timer and the answer do not wait for each other; both are stored before the message is acknowledged.
-        timer = asyncio.create_task(schedule_deadline(delivery, request.request_id, deadline_ns))
-        try:
-            arrival = Arrival(delivery.stored_ns, deadline_ns, delivery.received_ns)
-            answer = await self._answer_request(request, arrival)
-            route = REQUEST_FINISHED if isinstance(answer, RequestFinished) else INTENT_RESOLVED
-            await delivery.publish(route, answer, deadline_ns=deadline_ns)
-        finally:
-            await timer
+        await self._ticks.ensure(delivery.sender, deadline_ns)
+        answer = await self._answer_request(request, Arrival(delivery.stored_ns, deadline_ns, delivery.received_ns))
+        route = REQUEST_FINISHED if isinstance(answer, RequestFinished) else INTENT_RESOLVED
+        await delivery.publish(route, answer, deadline_ns=deadline_ns)
