@@ -3,7 +3,7 @@
 GET    /assets?type=&environment=&group=&tag=&label=&site=&os=&owner=&parent=&address=&name=&limit=&offset=
 GET    /assets/{name}
 POST   /assets/import?format=&origin=      body: the file's text; answers the report
-PATCH  /assets/{name}                      body: {"environment": "staging", "tags": [], "attributes": {"ssh_port": "22"}}
+PATCH  /assets/{name}                      body: {"environment": "staging", "attributes": {"ssh_port": "22"}}
 DELETE /assets/{name}
 POST   /assets/{name}/rename               body: {"name": "..."}
 

@@ -172,10 +172,11 @@ class _Builder:
                 raise UnreadableInventoryError(f"line {line}: a second document begins")
         elif isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
             raise UnreadableInventoryError(f"line {line}: anchors and aliases are not read")
+        elif getattr(event, "tag", None) not in {None, "!"}:
+            raise UnreadableInventoryError(f"line {line}: tags are not read")
         elif isinstance(event, yaml.ScalarEvent):
-            if event.tag is not None and event.tag != "!":
-                raise UnreadableInventoryError(f"line {line}: the tag {event.tag} is not read")
-            self._put(None if event.style is None and event.value in _NULL else event.value, line)
+            # libyaml calls the plain style "", the parser in Python None.
+            self._put(None if not event.style and event.value in _NULL else event.value, line)
         elif isinstance(event, yaml.CollectionStartEvent):
             if len(self._open) >= DEPTH_MAX:
                 raise UnreadableInventoryError(f"line {line}: nested deeper than {DEPTH_MAX}")

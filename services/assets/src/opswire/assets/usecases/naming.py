@@ -73,9 +73,8 @@ async def _bearers(entity: Entity, reader: InventoryReader) -> list[Asset]:
         at_address = await reader.by_address(value)
         if at_address:
             return at_address
-        spelled = _WITH_PORT.match(value.rpartition("@")[2])
-        rest = spelled["name"] if spelled else value.rpartition("@")[2]
-        found = await reader.by_name(rest) if rest != value else []
+        spelled = _WITH_PORT.match(value)
+        found = await reader.by_name(spelled["name"]) if spelled else []
     exact = [match.asset for match in found if match.kind == "name"]
     return exact or [match.asset for match in found]
 
