@@ -81,7 +81,7 @@ def test_a_number_is_never_taken_from_a_string_nor_a_string_from_a_number(path: 
         wrong: Any = 7 if isinstance(value, str) else str(value)
         assert refused(message_of(path), replaced(document, place, wrong)), place
         tried += 1
-    assert tried > 2
+    assert tried > 0
 
 
 @pytest.mark.parametrize("path", FULL, ids=name)

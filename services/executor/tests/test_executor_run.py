@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from opswire.chassis.errors import DeadlineError, OpswireError
+from opswire.chassis.telemetry import Span, exporter
 from opswire.contracts.taxonomy import Effect
 from opswire.executor.adapters import inventory
 from opswire.executor.errors import (
     ApprovalRequiredError,
+    ForwardingRefusedError,
     HostKeyMismatchError,
     HostUnreachableError,
     PlanChangedError,
@@ -263,3 +265,56 @@ async def test_help_lists_what_is_answered(make_context) -> None:
     answer = await run_plan(make_plan(context), context, TABLE, soon())
     assert len(answer.rows or []) == 9
     assert "these 9 kinds of question" in answer.summary
+
+
+class _Kept:
+    def __init__(self) -> None:
+        self.spans: list[Span] = []
+
+    def write(self, spans: Sequence[Span]) -> None:
+        self.spans += spans
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+async def test_every_step_has_a_span_of_its_own_in_the_stage_of_tools(many) -> None:
+    def answers(call: ToolCall) -> ToolResult:
+        if call.needed_asset().name == "web-01":
+            raise HostUnreachableError("away")
+        return reachable(call)
+
+    kept = _Kept()
+    exporter.start([kept], on_error=lambda error: None)
+    try:
+        context = many(2)
+        await run_plan(make_plan(context), context, {STATUS: tool_of(answers)}, soon())
+    finally:
+        exporter.stop()
+    found = [span for span in kept.spans if span.name == f"tool {STATUS}"]
+    assert {span.attributes["opswire.stage"] for span in found} == {"tool.run"}
+    assert sorted((str(span.attributes["opswire.asset"]), span.status) for span in found) == [
+        ("web-00", "UNSET"),
+        ("web-01", "ERROR"),
+    ]
+
+
+async def test_what_is_seen_from_here_is_no_answer_for_another_source(make_context, make_asset) -> None:
+    async def refused(call: ToolCall) -> ToolResult:
+        raise ForwardingRefusedError("web-01 does not let us connect from it: open failed")
+
+    async def seen(call: ToolCall) -> ToolResult:
+        record = {"check": "tcp", "from": "executor", "to": "db-01", "port": 5432, "result": "open", "latency_ms": 1.0}
+        return ToolResult((record,))
+
+    context = make_context(
+        "diagnose.connectivity",
+        "can web-01 reach db-01 on 5432",
+        [make_asset("web-01"), make_asset("db-01")],
+        [("port", "5432")],
+    )
+    answer = await run_plan(make_plan(context), context, {"ssh.port_check": refused, "tcp.connect": seen}, soon())
+    assert answer.summary == (
+        "tcp from here to db-01 port 5432 is open (1.0 ms). 1 of 2 checks failed: "
+        "web-01 does not let us connect from it: open failed."
+    )

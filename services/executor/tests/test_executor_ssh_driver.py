@@ -309,3 +309,43 @@ async def test_a_systemd_host(ssh_host, drivers: Drivers, make_context) -> None:
     context = make_context("status.check", "is web-01 up", [host])
     answer = await run_plan(make_plan(context), context, drivers.tools, time.time_ns() + 20_000_000_000)
     assert [row[1:3] for row in answer.rows or []] == [["ssh", "reachable"], ["unit backup.service", "failed"]]
+
+
+async def test_all_who_wait_for_a_host_share_one_attempt_and_its_failure(ssh_host, drivers: Drivers) -> None:
+    attempts = 0
+    silent = asyncio.Event()
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal attempts
+        attempts += 1
+        await silent.wait()
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    host = ssh_host.asset(ssh_port=str(server.sockets[0].getsockname()[1]))
+    async with server:
+        waiting = [asyncio.create_task(drivers.ssh.run(host, ["true"])) for _ in range(5)]
+        impatient = asyncio.create_task(asyncio.wait_for(drivers.ssh.run(host, ["true"]), 0.1))
+        with pytest.raises(TimeoutError):
+            await impatient
+        silent.set()
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(result) for result in results} == {HostUnreachableError}
+    assert attempts == 1
+
+
+async def test_an_attempt_that_nobody_waits_for_is_given_up(ssh_host, drivers: Drivers) -> None:
+    gone = asyncio.Event()
+
+    async def watch(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        gone.set()
+
+    server = await asyncio.start_server(watch, "127.0.0.1", 0)
+    host = ssh_host.asset(ssh_port=str(server.sockets[0].getsockname()[1]))
+    async with server:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(drivers.ssh.run(host, ["true"]), 0.2)
+        await asyncio.wait_for(gone.wait(), 10)
+    assert drivers.ssh.open_connections == 0

@@ -10,6 +10,7 @@ import dns.nameserver
 import dns.rdatatype
 import dns.resolver
 from opswire.executor.adapters.settings import DriverSettings
+from opswire.executor.adapters.together import together
 from opswire.executor.errors import BadArgumentError, NameServerError
 from opswire.executor.rules.cells import listed, plain
 from opswire.executor.rules.names import is_hostname
@@ -36,7 +37,7 @@ class Dns:
         resolver = self._resolver()
         loop = asyncio.get_running_loop()
         started = loop.time()
-        answers = await asyncio.gather(_addresses(resolver, name, "A"), _addresses(resolver, name, "AAAA"))
+        answers = await together(_addresses(resolver, name, "A"), _addresses(resolver, name, "AAAA"))
         latency_ms = round((loop.time() - started) * 1_000, 1)
         found = [address for answer in answers if answer is not None for address in answer]
         missing = all(answer is None for answer in answers)

@@ -9,6 +9,7 @@ from opswire.executor.adapters.endpoints import address_of
 from opswire.executor.adapters.remote_files import Listing, RemoteFiles
 from opswire.executor.adapters.settings import DriverSettings
 from opswire.executor.adapters.ssh import CommandResult, Ssh
+from opswire.executor.adapters.together import together
 from opswire.executor.errors import BadArgumentError, CommandFailedError
 from opswire.executor.rules.cells import plain
 from opswire.executor.rules.names import is_unit
@@ -53,9 +54,9 @@ class HostTools:
     async def host_status(self, call: ToolCall) -> ToolResult:
         """Whether the host lets us in, how long it is up, its supervisor's units or the failed ones of systemd."""
         host = call.needed_host()
-        uptime, units = await asyncio.gather(
-            self._ssh.run(host, ["cat", "/proc/uptime"]), self._units(host, call.text("manager"))
-        )
+        async with self._ssh.connected(host):
+            uptime = await self._ssh.run(host, ["cat", "/proc/uptime"])
+            units = await self._units(host, call.text("manager"))
         seconds = read_uptime_s(uptime.stdout)
         up = f"up {duration(seconds)}" if seconds is not None else "uptime not known"
         name = call.needed_asset().name
@@ -113,7 +114,7 @@ class HostTools:
         wanted = [reader for metric, reader in readers.items() if metric in asked]
         if not wanted:
             raise BadArgumentError("none of load, memory and disk is asked for")
-        groups = await asyncio.gather(*(reader(host) for reader in wanted))
+        groups = await together(*(reader(host) for reader in wanted))
         return ToolResult(tuple(record for group in groups for record in group))
 
     async def _load(self, host: Asset) -> list[Record]:

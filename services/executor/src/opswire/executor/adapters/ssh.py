@@ -6,13 +6,14 @@ import asyncio
 import shlex
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import asyncssh
 from opswire.contracts.findings import Asset
 from opswire.executor.adapters.credentials import client_key, host_key
 from opswire.executor.adapters.endpoints import address_of
 from opswire.executor.adapters.settings import DriverSettings
+from opswire.executor.adapters.together import together
 from opswire.executor.errors import (
     BadArgumentError,
     ForwardingRefusedError,
@@ -42,8 +43,10 @@ class CommandResult:
 
 @dataclass(slots=True)
 class _Pooled:
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """One host. Whoever waits for a connection shares the one attempt, and its failure."""
+
     connection: asyncssh.SSHClientConnection | None = None
+    connecting: asyncio.Task[asyncssh.SSHClientConnection] | None = None
     users: int = 0
     closing: asyncio.TimerHandle | None = None
 
@@ -67,7 +70,7 @@ class Ssh:
             except (asyncssh.Error, OSError) as error:
                 raise ToolError(f"{host.name} did not start the command: {_reason(error)}") from error
             try:
-                stdout, stderr = await asyncio.gather(_limited(process.stdout, host), _limited(process.stderr, host))
+                stdout, stderr = await together(_limited(process.stdout, host), _limited(process.stderr, host))
                 await process.wait_closed()
             except (asyncssh.Error, OSError) as error:
                 raise HostUnreachableError(f"the connection to {host.name} broke: {_reason(error)}") from error
@@ -123,16 +126,30 @@ class Ssh:
             pooled.closing.cancel()
             pooled.closing = None
         try:
-            async with pooled.lock:
-                if pooled.connection is None or pooled.connection.is_closed():
-                    pooled.connection = await self._connect(host)
-            yield pooled.connection
+            yield await self._shared(host, pooled)
         finally:
             pooled.users -= 1
             if pooled.users == 0:
                 self._release(key, pooled)
 
+    async def _shared(self, host: Asset, pooled: _Pooled) -> asyncssh.SSHClientConnection:
+        if pooled.connection is not None and not pooled.connection.is_closed():
+            return pooled.connection
+        if pooled.connecting is None:
+            pooled.connecting = asyncio.create_task(self._connect(host))
+        attempt = pooled.connecting
+        try:
+            # One waiter's time running out must not end the attempt of the others.
+            return await asyncio.shield(attempt)
+        finally:
+            if pooled.connecting is attempt:
+                _settle(pooled)
+
     def _release(self, key: _Key, pooled: _Pooled) -> None:
+        if pooled.connecting is not None and not _settle(pooled):
+            # An attempt that nobody waits for any more is given up.
+            pooled.connecting.cancel()
+            pooled.connecting = None
         if pooled.connection is None or pooled.connection.is_closed():
             self._drop(key, pooled)
             return
@@ -184,6 +201,17 @@ class Ssh:
     def open_connections(self) -> int:
         """How many connections are open now."""
         return sum(entry.connection is not None and not entry.connection.is_closed() for entry in self._pool.values())
+
+
+def _settle(pooled: _Pooled) -> bool:
+    """Keep what a finished attempt brought, also when its last waiter has just left; False while it goes on."""
+    attempt = pooled.connecting
+    if attempt is None or not attempt.done():
+        return False
+    pooled.connecting = None
+    if not attempt.cancelled() and attempt.exception() is None:
+        pooled.connection = attempt.result()
+    return True
 
 
 def quoted(argv: Sequence[str]) -> str:
