@@ -82,10 +82,10 @@ async def test_a_unit_that_is_not_there(ask) -> None:
 
 async def test_numbers_of_a_host_now(ask) -> None:
     answer = await ask(
-        "metrics.query", "load and memory over the last hour", ["checkout@web-01"], ("time_range", "last hour")
+        "metrics.query", "load, memory and uptime over the last hour", ["checkout@web-01"], ("time_range", "last hour")
     )
     values = {row["metric"]: row["value"] for row in rows_of(answer)}
-    assert set(values) == {"load_1m", "load_5m", "load_15m", "memory_used"}
+    assert set(values) == {"load_1m", "load_5m", "load_15m", "memory_used", "uptime"}
     assert 0 < float(str(values["memory_used"])) < 100
     assert "History is not kept here" in answer.summary
 

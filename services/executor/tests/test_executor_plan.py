@@ -170,9 +170,37 @@ def test_more_than_32_steps_ask_for_fewer_targets(make_context, make_asset) -> N
     assert len(make_plan(make_context("status.check", assets=hosts[:32])).steps) == 32
 
 
+def test_a_service_in_a_container_is_looked_at_on_the_host_of_its_chain(make_context, make_asset, web) -> None:
+    inner = make_asset("api", "service", parent="pod-7", attributes={"unit": "api", "manager": "supervisor"})
+    plan = make_plan(make_context("status.check", assets=[inner], hosts=[web]))
+    assert [(step.tool, step.asset_id) for step in plan.steps] == [("ssh.unit_status", "api")]
+
+
+def test_the_short_form_of_a_hosts_name_is_no_unit(make_context, make_asset) -> None:
+    host = make_asset("jenkins.example.com")
+    plan = make_plan(make_context("status.check", assets=[host], entities=[("service", "jenkins")]))
+    assert [step.tool for step in plan.steps] == ["ssh.host_status"]
+
+
 def test_metrics_of_the_host_of_a_service_once(make_context, web, checkout) -> None:
     plan = make_plan(make_context("metrics.query", "cpu and disk of checkout", [checkout, web], hosts=[web]))
     assert outline(plan) == [("ssh.host_load", "web_01", {"metrics": "load,disk"})]
+
+
+@pytest.mark.parametrize(
+    ("text", "named", "metrics"),
+    [
+        ("numbers of web-01", [], "load,memory,disk"),
+        ("cpu utilization", ["cpu", "utilization"], "load"),
+        ("utilization of web-01", ["utilization"], "load,memory,disk"),
+        ("how much RAM", [], "memory"),
+        ("uptime", ["uptime"], "uptime"),
+        ("free space", [], "disk"),
+    ],
+)
+def test_the_metrics_that_are_asked_for(make_context, web, text: str, named: list[str], metrics: str) -> None:
+    plan = make_plan(make_context("metrics.query", text, [web], [("metric", value) for value in named]))
+    assert plan.steps[0].arguments == {"metrics": metrics}
 
 
 def test_a_metric_that_is_not_measured_goes_to_a_person(make_context, web) -> None:

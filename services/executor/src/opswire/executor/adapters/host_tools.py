@@ -110,10 +110,10 @@ class HostTools:
     async def host_load(self, call: ToolCall) -> ToolResult:
         """Load averages, memory in use and file systems of the host now: those named in the argument `metrics`."""
         host, asked = call.needed_host(), call.text("metrics").split(",")
-        readers = {"load": self._load, "memory": self._memory, "disk": self._disk}
+        readers = {"load": self._load, "memory": self._memory, "disk": self._disk, "uptime": self._uptime}
         wanted = [reader for metric, reader in readers.items() if metric in asked]
         if not wanted:
-            raise BadArgumentError("none of load, memory and disk is asked for")
+            raise BadArgumentError("nothing that is measured is asked for")
         groups = await together(*(reader(host) for reader in wanted))
         return ToolResult(tuple(record for group in groups for record in group))
 
@@ -133,6 +133,13 @@ class HostTools:
         total, available = memory
         percent = round(100 * (total - available) / total, 1)
         return [_metric(host, "memory_used", percent, "%", f"{size(total - available)} of {size(total)}")]
+
+    async def _uptime(self, host: Asset) -> list[Record]:
+        result = await self._ssh.run(host, ["cat", "/proc/uptime"])
+        seconds = read_uptime_s(result.stdout)
+        if seconds is None:
+            raise _failed("/proc/uptime", host, result)
+        return [_metric(host, "uptime", int(seconds), "s", duration(seconds))]
 
     async def _disk(self, host: Asset) -> list[Record]:
         result = await self._ssh.run(host, ["df", "-P"])

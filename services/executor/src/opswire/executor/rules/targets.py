@@ -29,7 +29,13 @@ def host_of(asset: Asset, context: ContextResolved) -> Asset | None:
         return asset
     if asset.parent is None:
         return None
-    return next((host for host in known_assets(context) if host.name == asset.parent and is_host(host)), None)
+    parent = asset.parent.casefold()
+    for host in known_assets(context):
+        if host.name.casefold() == parent and is_host(host):
+            return host
+    # A service in a container on a host: the context holds the host at the end of the chain, not the links between.
+    alone = len(context.assets) == 1 and len(context.hosts) == 1
+    return context.hosts[0] if alone and is_host(context.hosts[0]) else None
 
 
 def is_host(asset: Asset) -> bool:
@@ -58,8 +64,8 @@ def protocol_of(asset: Asset) -> str:
 def without_places(assets: Iterable[Asset]) -> list[Asset]:
     """The assets without hosts that only say where another selected asset lives ("checkout on web-01")."""
     selected = list(assets)
-    parents = {asset.parent for asset in selected if not is_host(asset)}
-    return [asset for asset in selected if not (is_host(asset) and asset.name in parents)]
+    parents = {asset.parent.casefold() for asset in selected if asset.parent and not is_host(asset)}
+    return [asset for asset in selected if not (is_host(asset) and asset.name.casefold() in parents)]
 
 
 def hosts_of(context: ContextResolved) -> list[Asset]:

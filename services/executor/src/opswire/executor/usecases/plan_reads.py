@@ -76,7 +76,9 @@ def plan_status(context: ContextResolved) -> list[StepDraft]:
 
 def _units_not_in_inventory(context: ContextResolved, assets: list[Asset]) -> list[str]:
     """Services that the request names and the inventory does not, to be asked of the named hosts by their unit."""
-    known = {name.casefold() for asset in context.assets for name in (asset.name, *asset.aliases)}
+    names = [name.casefold() for asset in context.assets for name in (asset.name, *asset.aliases)]
+    # "jenkins" may be the short form of the host jenkins.example.com.
+    known = {*names, *(name.partition(".")[0] for name in names)}
     named = [value for value in entity_values(context, EntityType.SERVICE) if value.casefold() not in known]
     if not any(is_host(asset) for asset in assets):
         return []
@@ -119,7 +121,7 @@ def plan_metrics(context: ContextResolved) -> list[StepDraft]:
     metrics = asked_metrics(context)
     if metrics is None:
         named = listed(entity_values(context, EntityType.METRIC))
-        raise NoAutomaticPlanError(f"{named} is not measured here; load, memory and disk of a host are.")
+        raise NoAutomaticPlanError(f"{named} is not measured here; load, memory, disk and uptime of a host are.")
     hosts = hosts_of(context)
     if not hosts:
         raise IncompleteRequestError("The numbers of which host? Add the name of a host, or of a service on one.")

@@ -15,7 +15,7 @@ from opswire.executor.usecases.summarise_checks import connectivity_sentence, st
 from opswire.executor.usecases.words import entity_values
 
 Outcomes = Sequence[StepOutcome]
-_METRIC_WORDS = {"load_1m": "load", "memory_used": "memory use", "disk_used": "disk use"}
+_METRIC_WORDS = {"load_1m": "load", "memory_used": "memory use", "disk_used": "disk use", "uptime": "uptime"}
 _FILTERS = (
     EntityType.ENVIRONMENT,
     EntityType.ASSET_TYPE,

@@ -37,8 +37,11 @@ _HTTP_STATUS = re.compile(r"\b([45]\d\d)(?:s\b|\s+(?:errors?|responses?|status))
 _METRICS = {
     "load": r"load|load average|cpu|processor|busy",
     "memory": r"mem|memory|ram|swap",
+    "uptime": r"uptime",
     "disk": r"disk|storage|filesystem|file system|space|df|volume",
 }
+_GENERAL_METRIC = re.compile(r"utili[sz]ation|usage|metrics?|health|performance")
+_METRICS_DEFAULT = ("load", "memory", "disk")
 _RELATION = re.compile(r"\b(reach|connect\w*|talk|see|access|contact|ping|get to|to)\b|->|→|=>")
 _FROM = re.compile(r"\b(from|between)\s+(the\s+)?(host\s+|server\s+)?$")
 _NAMES = re.compile(r"\b(dns|resolv\w*|nslookup|dig|lookup|look up|name server|nameserver|a record|aaaa|cname)\b")
@@ -94,12 +97,17 @@ def _literal_values(context: ContextResolved) -> list[str]:
 
 
 def asked_metrics(context: ContextResolved) -> list[str] | None:
-    """Which of load, memory and disk are asked for; all when none is named; None when only others are named."""
-    named = entity_values(context, EntityType.METRIC)
+    """Which of load, memory, disk and uptime are asked for; the first three when none is named.
+
+    None when only metrics that are not measured here are named.
+    """
+    named = [
+        value for value in entity_values(context, EntityType.METRIC) if not _GENERAL_METRIC.fullmatch(value.casefold())
+    ]
     where = " ".join(named).casefold() if named else context.text.casefold()
     found = [metric for metric, words in _METRICS.items() if re.search(rf"\b(?:{words})s?\b", where)]
     if found or not named:
-        return found or list(_METRICS)
+        return found or list(_METRICS_DEFAULT)
     return None
 
 
