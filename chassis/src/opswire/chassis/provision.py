@@ -18,7 +18,8 @@ from opswire.contracts.routes import CHANGES, DEADLINE_SCHEDULE_WILDCARD, FACTS,
 
 SECOND_NS = 1_000_000_000
 DAY_NS = 86_400 * SECOND_NS
-ACK_WAIT_S = 30
+# A killed holder costs its messages this long. Longer work is kept by in-progress heartbeats every third of it.
+ACK_WAIT_S = 5
 Config = dict[str, Any]
 
 

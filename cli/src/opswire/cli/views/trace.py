@@ -53,6 +53,12 @@ def render_trace(request: Request, spans: Sequence[Span], segments: Sequence[Seg
     return parts
 
 
+def render_stages(request: Request, spans: Sequence[Span], segments: Sequence[Segment]) -> RenderableType:
+    """The stage table alone; its last row is what its rows add up to."""
+    rows = stage_table(request, segments, spans)
+    return _Fitted(lambda width: _stages(request, rows, width))
+
+
 def trace_as_json(request: Request, spans: Sequence[Span], segments: Sequence[Segment]) -> dict[str, object]:
     """The same as plain values: times in nanoseconds, `segments` and `stages` sum up to `request.e2e_ns`."""
     return {

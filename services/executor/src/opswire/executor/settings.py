@@ -18,6 +18,8 @@ class ExecutorSettings(ServiceSettings):
     """Only for the lab, whose hosts are on loopback: otherwise no tool ever contacts this machine."""
     nameservers: tuple[str, ...] = ()
     """DNS servers as `address` or `address#port`; none means the system's."""
+    ca_file: Path | None = None
+    """Certificate authorities (PEM) to trust instead of the system's."""
     connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
     sweep_interval_s: Annotated[float, Field(gt=0, le=600)] = 20.0
 
@@ -27,5 +29,6 @@ class ExecutorSettings(ServiceSettings):
             credentials_dir=self.credentials_dir or self.state_dir,
             allow_loopback=self.allow_loopback,
             nameservers=self.nameservers,
+            ca_file=self.ca_file,
             connect_timeout_s=self.connect_timeout_s,
         )
