@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from opswire.chassis.embedded.ports import free_port
 from opswire.chassis.embedded.valkey_server import ValkeyServer
-from opswire.cli.children import Child, ProgramChild, ServerChild, http_status
+from opswire.cli.children import Child, ProgramChild, ServerChild, answers_at
 from opswire.cli.errors import CommandError
 from opswire.cli.processes import is_same, started_at
 from opswire.cli.state import RunRecord, StateDir
@@ -26,8 +26,10 @@ WAIT_S = 20
 SERVICE = """
 import http.server, signal, sys, threading
 class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
     def do_GET(self):
         self.send_response(200 if self.path == "/health/ready" else 404)
+        self.send_header("Content-Length", "0")
         self.end_headers()
     def log_message(self, *arguments): pass
 server = http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler)
@@ -105,7 +107,7 @@ async def test_a_crashed_program_comes_back_on_its_port_and_is_reported(whole: W
     again = await whole.event("restarted")
     assert again["pid"] == child.pid != first
     assert child.ready_url is not None
-    assert await http_status(child.ready_url) == 200
+    assert await answers_at(child.ready_url)
     record = whole.state.read_run()
     assert record is not None
     assert (record.children[0].restarts, record.children[0].ready, record.children[0].pid) == (1, True, child.pid)
@@ -116,14 +118,22 @@ async def test_a_crashed_program_comes_back_on_its_port_and_is_reported(whole: W
 
 async def test_a_crashed_server_comes_back_on_its_port(whole: Whole) -> None:
     server = ValkeyServer(whole.state.path / "valkey")
-    await whole.supervisor.start(ServerChild(server, {}))
+    prepared: list[int] = []
+
+    async def prepare() -> None:
+        prepared.append(server.pid)
+
+    await whole.supervisor.start(ServerChild(server, {}), prepare)
     port = server.port
+    assert await answers_at(server.url)
     server.process.kill()
     await whole.event("restarted")
     assert server.port == port
     assert server.answers()
+    assert prepared[1:] == [server.pid] != prepared[:1]
     await whole.supervisor.stop([])
     assert not server.running
+    assert not await answers_at(server.url)
 
 
 async def test_pauses_between_crashes_grow(whole: Whole) -> None:

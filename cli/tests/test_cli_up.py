@@ -120,6 +120,8 @@ def test_crashed_children_come_back_on_their_ports_and_a_request_is_answered(up:
         assert after[name].ports == before[name].ports
     asked = up.run("ask", "what is the address of shop-01", "--json", "--deadline", "20s")
     assert asked.status == 0, asked.out + asked.err
+    findings = up.run("doctor", "--json").json["findings"]
+    assert [finding for finding in findings if finding["verdict"] == "wrong"] == []
 
 
 def test_down_leaves_nothing(up: CommandLine) -> None:

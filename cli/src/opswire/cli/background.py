@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from opswire.chassis.embedded.process import log_tail
-from opswire.cli.children import http_status
+from opswire.cli.children import answers_at
 from opswire.cli.errors import CommandError, NotRunningError
 from opswire.cli.processes import POLL_S, is_same, memory_mb, send, wait_gone
 from opswire.cli.running import background_arguments, lab_down
@@ -94,7 +94,7 @@ async def _child_status(child: dict[str, Any]) -> dict[str, Any]:
     alive = is_same(child["pid"], child["started"])
     ready = alive and child["ready"]
     if alive and child["ready_url"] is not None:
-        ready = await http_status(child["ready_url"]) == 200
+        ready = await answers_at(child["ready_url"])
     memory = memory_mb(child["pid"]) if alive else None
     return {
         "name": child["name"],
@@ -107,18 +107,3 @@ async def _child_status(child: dict[str, Any]) -> dict[str, Any]:
         "ports": child["ports"],
         "log": child["log"],
     }
-
-
-async def provision_streams(nats_url: str, replicas: int) -> dict[str, list[str]]:
-    """Make streams and consumers as the route table wants them; what was created, updated, unchanged."""
-    from opswire.chassis.errors import OpswireError
-    from opswire.chassis.provision import provision
-    from opswire.cli.bus import connected
-
-    async with connected(nats_url):
-        pass  # says plainly when nothing answers there
-    try:
-        report = await provision(nats_url, replicas)
-    except OpswireError as error:
-        raise CommandError(str(error), "opswire doctor") from error
-    return {"created": report.created, "updated": report.updated, "unchanged": report.unchanged}

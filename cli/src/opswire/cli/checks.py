@@ -206,6 +206,7 @@ CHECKS: tuple[Check, ...] = (
 
 async def examine(state: StateDir) -> list[Finding]:
     """Run every check; one that cannot be run is a finding too."""
+    from nats.errors import Error as NatsError
     from opswire.cli.errors import CommandError
 
     record = state.read_run()
@@ -217,4 +218,7 @@ async def examine(state: StateDir) -> list[Finding]:
             found += await check(state, record)
         except CommandError as error:
             found.append(Finding(check.__name__, "wrong", str(error), error.advice))
+        except NatsError as error:
+            detail = f"the broker does not answer: {error or type(error).__name__}"
+            found.append(Finding(check.__name__, "wrong", detail, "opswire status"))
     return found

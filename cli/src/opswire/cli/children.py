@@ -69,8 +69,8 @@ class Child(ABC):
 class ServerChild(Child):
     """An embedded server as a child."""
 
-    def __init__(self, server: EmbeddedServer, ports: Mapping[str, int]) -> None:
-        super().__init__(server.name, server.log_path, ports)
+    def __init__(self, server: EmbeddedServer, ports: Mapping[str, int], ready_url: str | None = None) -> None:
+        super().__init__(server.name, server.log_path, ports, ready_url)
         self.server = server
 
     def launch(self) -> None:
@@ -119,22 +119,26 @@ class ProgramChild(Child):
         """Whether it is alive and its `ready_url` answers 200."""
         if not self.running:
             return False
-        return self.ready_url is None or await http_status(self.ready_url) == 200
+        return self.ready_url is None or await answers_at(self.ready_url)
 
 
-async def http_status(url: str, timeout_s: float = PROBE_TIMEOUT_S) -> int | None:
-    """The status of one GET to a loopback address, or None when nothing answers in time."""
-    host, _, path = url.removeprefix("http://").partition("/")
+async def answers_at(url: str, timeout_s: float = PROBE_TIMEOUT_S) -> bool:
+    """Whether a loopback address answers in time: 200 to a GET for `http:`, a pong to a ping for `redis:`."""
+    scheme, _, rest = url.partition("://")
+    host, _, path = rest.partition("/")
     name, _, port = host.partition(":")
+    if scheme == "redis":
+        question, wanted = "PING\r\n", b"+PONG"
+    else:
+        question, wanted = f"GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n", b"HTTP/1.1 200"
     try:
         async with asyncio.timeout(timeout_s):
             reader, writer = await asyncio.open_connection(name, int(port))
             try:
-                writer.write(f"GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+                writer.write(question.encode())
                 line = await reader.readline()
             finally:
                 writer.close()
     except (OSError, TimeoutError):
-        return None
-    words = line.split()
-    return int(words[1]) if len(words) > 1 and words[1].isdigit() else None
+        return False
+    return line.startswith(wanted)

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from opswire.cli.children import ProgramChild
 from opswire.cli.errors import CommandError
 from opswire.cli.processes import started_at
+from opswire.cli.provisioning import provision_streams
 from opswire.cli.stack import (
     SERVICES,
     STOP_ORDER,
@@ -100,10 +101,14 @@ async def _start_all(
     environment = environment_of(state, record.urls, record.token, record.loopback)
     trained = asyncio.create_task(_train_if_missing(state, environment))
     try:
-        await _together(supervisor.start(nats_child(state, ports)), supervisor.start(valkey_child(state, ports)))
-        from opswire.chassis.provision import provision
 
-        await provision(record.urls["nats"])
+        async def provision() -> None:
+            # After each start of the broker: a stream in memory is gone with it.
+            await provision_streams(record.urls["nats"], replicas=1)
+
+        await _together(
+            supervisor.start(nats_child(state, ports), provision), supervisor.start(valkey_child(state, ports))
+        )
 
         async def start(name: str) -> None:
             if name == "intent":

@@ -80,13 +80,14 @@ def nats_child(state: StateDir, ports: dict[str, int]) -> ServerChild:
     server = NatsServer(
         state.path / "nats", ports["nats"], ports["nats_monitor"], sync_always=True, log_path=state.logs / "nats.log"
     )
-    return ServerChild(server, {"nats": ports["nats"], "monitor": ports["nats_monitor"]})
+    healthy = f"http://127.0.0.1:{ports['nats_monitor']}/healthz"
+    return ServerChild(server, {"nats": ports["nats"], "monitor": ports["nats_monitor"]}, healthy)
 
 
 def valkey_child(state: StateDir, ports: dict[str, int]) -> ServerChild:
     """The shared level of the caches."""
     server = ValkeyServer(state.path / "valkey", ports["valkey"], log_path=state.logs / "valkey.log")
-    return ServerChild(server, {"valkey": ports["valkey"]})
+    return ServerChild(server, {"valkey": ports["valkey"]}, server.url)
 
 
 def service_child(name: str, state: StateDir, ports: dict[str, int], environment: dict[str, str]) -> ProgramChild:

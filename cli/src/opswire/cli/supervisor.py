@@ -7,7 +7,7 @@ import contextlib
 import json
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ HEALTHY_AFTER_S = 30.0
 EVENTS_BYTES_MAX = 16_777_216
 
 Report = Callable[[dict[str, Any]], None]
+Prepare = Callable[[], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -36,6 +37,7 @@ class Kept:
     record: ChildRecord
     launched: float = 0.0
     pause_s: float = PAUSE_FIRST_S
+    prepare: Prepare | None = None
     watcher: asyncio.Task[None] | None = None
 
     def next_pause_s(self) -> float:
@@ -57,19 +59,23 @@ class Supervisor:
         self._kept: list[Kept] = []
         self._stopping = asyncio.Event()
 
-    async def start(self, child: Child, timeout_s: float = READY_TIMEOUT_S) -> None:
+    async def start(self, child: Child, prepare: Prepare | None = None, timeout_s: float = READY_TIMEOUT_S) -> None:
         """Start a child, wait until it answers, and keep it from then on.
 
+        `prepare` runs whenever it answers after a start, this one and every later one; it may raise CommandError.
         Raises CommandError when it ended or stayed silent at this first start: a fault to look at, not to repeat.
         """
         log = str(child.log)
-        kept = Kept(child, ChildRecord(child.name, ports=child.ports, ready_url=child.ready_url, log=log))
+        record = ChildRecord(child.name, ports=child.ports, ready_url=child.ready_url, log=log)
+        kept = Kept(child, record, prepare=prepare)
         self._kept.append(kept)
         self._record.children.append(kept.record)
         self._launch(kept)
         if not await self._ready(kept, timeout_s):
             what = "does not answer" if child.running else f"ended with status {child.process.returncode}"
             raise CommandError(f"{child.name} {what}; {log} ends with:\n{log_tail(child.log)}", "opswire doctor")
+        if prepare is not None:
+            await prepare()
         kept.record.ready = True
         self._write()
         self._tell("ready", kept, seconds=round(time.monotonic() - kept.launched, 3))
@@ -136,12 +142,22 @@ class Supervisor:
             self._tell("not started", kept, reason=str(error))
             return
         if await self._ready(kept, READY_TIMEOUT_S):
+            await self._prepare(kept)
             kept.record.ready = True
             self._write()
             self._tell("restarted", kept, seconds=round(time.monotonic() - kept.launched, 3))
         elif kept.child.running:
             self._tell("silent", kept, after_s=READY_TIMEOUT_S)
             kept.child.send(signal.SIGKILL)
+
+    async def _prepare(self, kept: Kept) -> None:
+        """What the restart needs besides; where that fails the child runs on, and people are told."""
+        if kept.prepare is None:
+            return
+        try:
+            await kept.prepare()
+        except CommandError as error:
+            self._tell("not prepared", kept, reason=str(error))
 
     def _write(self) -> None:
         self._state.write_run(self._record)

@@ -129,7 +129,7 @@ def provision(
 ) -> None:
     """Create or update the streams and consumers. Safe to repeat; services only check them."""
     with reporting(as_json):
-        from opswire.cli.background import provision_streams
+        from opswire.cli.provisioning import provision_streams
         from opswire.cli.state import StateDir as Directory
         from opswire.cli.state import broker_url
 

@@ -17,9 +17,10 @@ _SENTENCES = {
     "ended": "{child} ended with status {status}; started again in {again_in_s:g} s",
     "restarted": "{child} runs again after {seconds:.2f} s",
     "not started": "{child} could not be started: {reason}",
+    "not prepared": "{child} runs again, but: {reason}",
     "silent": "{child} does not answer after {after_s:g} s; it is ended and started again",
 }
-_STYLES = {"ended": "yellow", "not started": "red", "silent": "red"}
+_STYLES = {"ended": "yellow", "not started": "red", "not prepared": "red", "silent": "red"}
 
 
 class Narrator:
