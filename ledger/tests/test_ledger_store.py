@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
@@ -47,12 +48,12 @@ def test_it_is_read_while_a_writer_holds_its_transaction(path: Path) -> None:
     writer = sqlite3.connect(path, isolation_level=None)
     try:
         writer.execute("BEGIN IMMEDIATE")
-        writer.execute("INSERT INTO spans SELECT * FROM spans LIMIT 1")
+        writer.execute("INSERT INTO span_batches SELECT * FROM span_batches")
         assert len(store.read_request(path, "cli/r1")) == 5
         writer.execute("COMMIT")
     finally:
         writer.close()
-    assert len(store.read_request(path, "cli/r1")) == 6
+    assert len(store.read_request(path, "cli/r1")) == 10
 
 
 def test_reading_never_makes_or_changes_a_file(tmp_path: Path) -> None:
@@ -77,10 +78,13 @@ def test_recent_names_the_last_requests_first(path: Path) -> None:
     assert [row.request_key for row in store.recent(path, limit=1)] == ["cli/b"]
 
 
-def test_attributes_that_are_not_json_cost_the_attributes_and_not_the_span(path: Path) -> None:
+def test_attributes_that_are_none_cost_the_attributes_and_not_the_span(path: Path) -> None:
     store.insert(path, whole_request(TraceBuilder()))
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE spans SET attributes = '{', links = '{' WHERE name = 'slot template'")
+        (text,) = connection.execute("SELECT spans FROM span_batches WHERE spans LIKE '%slot template%'").fetchone()
+        columns = [[*c[:7], "{", "{"] if c[2] == "slot template" else c for c in json.loads(text)]
+        broken = json.dumps([*columns, "no span", [1, 2]])
+        connection.execute("UPDATE span_batches SET spans = ? WHERE spans = ?", (broken, text))
     connection.close()
     found: list[Span] = [span for span in store.read_request(path, "cli/r1") if span.name == "slot template"]
     assert found[0].attributes == {store.UNREADABLE: True}

@@ -6,7 +6,6 @@ import asyncio
 import importlib.metadata
 import os
 import shutil
-import sqlite3
 import sys
 import urllib.error
 import urllib.request
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from opswire.cli.state import RunRecord, StateDir
+from opswire.ledger import store
 
 Verdict = Literal["ok", "note", "wrong"]
 PYTHON_MIN = (3, 11)
@@ -179,13 +179,10 @@ async def traces(state: StateDir, _: RunRecord | None) -> list[Finding]:
     if not state.trace_store.exists():
         return []
     try:
-        connection = sqlite3.connect(f"{state.trace_store.as_uri()}?mode=ro", uri=True, timeout=2)
-        with connection:
-            count = connection.execute("SELECT count(*) FROM spans").fetchone()[0]
-        connection.close()
-    except sqlite3.Error as error:
+        count = store.count(state.trace_store)
+    except store.StoreError as error:
         advice = f"opswire down, then remove {state.trace_store}: only traces are lost"
-        return [Finding("traces", "wrong", f"the trace store cannot be read: {error}", advice)]
+        return [Finding("traces", "wrong", str(error), advice)]
     return [Finding("traces", "ok", f"{count} spans")]
 
 

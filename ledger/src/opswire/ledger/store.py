@@ -8,43 +8,40 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from opswire.ledger.model import Span, SpanLink
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS spans(
-    trace_id TEXT NOT NULL, span_id TEXT NOT NULL, parent_id TEXT, links TEXT NOT NULL, service TEXT NOT NULL,
-    name TEXT NOT NULL, kind TEXT NOT NULL, start_ns INTEGER NOT NULL, end_ns INTEGER NOT NULL, status TEXT NOT NULL,
-    attributes TEXT NOT NULL, clock_domain TEXT NOT NULL, request_key TEXT
+CREATE TABLE IF NOT EXISTS span_batches(
+    request_key TEXT, trace_id TEXT NOT NULL, service TEXT NOT NULL, clock_domain TEXT NOT NULL,
+    start_ns INTEGER NOT NULL, end_ns INTEGER NOT NULL, spans TEXT NOT NULL
 );
-CREATE INDEX IF NOT EXISTS spans_request_key ON spans(request_key);
-CREATE INDEX IF NOT EXISTS spans_trace_id ON spans(trace_id);
-CREATE INDEX IF NOT EXISTS spans_start_ns ON spans(start_ns);
+CREATE INDEX IF NOT EXISTS span_batches_request_key ON span_batches(request_key);
+CREATE INDEX IF NOT EXISTS span_batches_trace_id ON span_batches(trace_id);
+CREATE INDEX IF NOT EXISTS span_batches_start_ns ON span_batches(start_ns);
 """
 """The same text as the chassis' writer uses; a test compares them."""
 
-_COLUMNS = (
-    "trace_id, span_id, parent_id, links, service, name, kind, start_ns, end_ns, status, attributes, clock_domain, "
-    "request_key"
-)
-_OF_REQUEST = f"""
-SELECT {_COLUMNS} FROM spans WHERE request_key = :key
+_OF_REQUEST = """
+SELECT * FROM span_batches WHERE request_key = :key
 UNION ALL
-SELECT {_COLUMNS} FROM spans WHERE request_key IS NULL
-    AND trace_id IN (SELECT DISTINCT trace_id FROM spans WHERE request_key = :key)
-ORDER BY start_ns, end_ns, span_id
-"""  # noqa: S608  the columns are the constant above
-_LINKED = f"SELECT {_COLUMNS} FROM spans WHERE trace_id = ? AND span_id = ?"  # noqa: S608  as above
+SELECT * FROM span_batches WHERE request_key IS NULL
+    AND trace_id IN (SELECT DISTINCT trace_id FROM span_batches WHERE request_key = :key)
+"""
+_OF_TRACE = "SELECT * FROM span_batches WHERE trace_id = ?"
+_COUNT = "SELECT COALESCE(SUM(json_array_length(spans)), 0) FROM span_batches"
 _RECENT = """
-SELECT request_key, MIN(start_ns), MAX(end_ns), COUNT(*), MAX(status = 'ERROR') FROM spans
-WHERE request_key IS NOT NULL AND rowid > (SELECT MAX(rowid) FROM spans) - :rows
+SELECT request_key, MIN(start_ns), MAX(end_ns), SUM(json_array_length(spans)), MAX(instr(spans, '"ERROR"') > 0)
+FROM span_batches
+WHERE request_key IS NOT NULL AND rowid > (SELECT MAX(rowid) FROM span_batches) - :rows
 GROUP BY request_key ORDER BY MAX(end_ns) DESC, request_key LIMIT :limit
 """
-RECENT_ROWS_MAX = 200_000
-"""How many of the newest spans `recent` looks at: it answers in a fraction of a second on a store of any size."""
+RECENT_ROWS_MAX = 50_000
+"""How many of the newest rows `recent` looks at: it answers in a fraction of a second on a store of any size."""
 BUSY_TIMEOUT_S = 5.0
 UNREADABLE = "opswire.ledger.unreadable"
-"""Set on a span whose stored attributes or links are not JSON; the span is kept, its times are good."""
+"""Set on a span whose attributes or links are not what they should be; the span is kept, its times are good."""
 
 
 class StoreError(Exception):
@@ -72,9 +69,14 @@ def create(path: Path) -> None:
 
 def insert(path: Path, spans: Iterable[Span]) -> None:
     """Add spans to a store, in one transaction: for importing traces and for tests. Raises sqlite3.Error."""
-    marks = ",".join("?" * 13)
+    together: dict[tuple[str | None, str, str, str], list[Span]] = {}
+    for span in spans:
+        key = (span.request_key, span.trace_id, span.service, span.clock_domain)
+        together.setdefault(key, []).append(span)
+    rows = [(*key, min(s.start_ns for s in group), max(s.end_ns for s in group), _written(group))
+            for key, group in together.items()]  # fmt: skip
     with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)) as connection, connection:
-        connection.executemany(f"INSERT INTO spans VALUES ({marks})", map(_row, spans))  # noqa: S608  question marks
+        connection.executemany("INSERT INTO span_batches VALUES (?,?,?,?,?,?,?)", rows)
 
 
 def read_request(path: Path, request_key: str) -> list[Span]:
@@ -83,14 +85,22 @@ def read_request(path: Path, request_key: str) -> list[Span]:
     Empty when the store knows nothing of it. Raises StoreError.
     """
     with _reading(path) as connection:
-        spans = [_span(row) for row in connection.execute(_OF_REQUEST, {"key": request_key})]
+        rows = connection.execute(_OF_REQUEST, {"key": request_key})
+        spans = sorted((span for row in rows for span in _spans(row)), key=_order)
         known = {(span.trace_id, span.span_id) for span in spans}
         for link in [link for span in spans for link in span.links]:
             key = (link.trace_id, link.span_id)
             if key not in known:
                 known.add(key)
-                spans.extend(_span(row) for row in connection.execute(_LINKED, key))
+                found = connection.execute(_OF_TRACE, (link.trace_id,))
+                spans.extend(span for row in found for span in _spans(row) if span.span_id == link.span_id)
     return spans
+
+
+def count(path: Path) -> int:
+    """How many spans the store holds. Raises StoreError."""
+    with _reading(path) as connection:
+        return int(connection.execute(_COUNT).fetchone()[0])
 
 
 def recent(path: Path, limit: int = 20) -> list[RecentRequest]:
@@ -113,61 +123,61 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
         raise StoreError(f"the span store at {path} cannot be read: {error}") from error
 
 
-def _row(span: Span) -> tuple[object, ...]:
-    links = json.dumps([{"trace_id": link.trace_id, "span_id": link.span_id} for link in span.links])
-    return (
-        span.trace_id,
-        span.span_id,
-        span.parent_id,
-        links,
-        span.service,
-        span.name,
-        span.kind,
-        span.start_ns,
-        span.end_ns,
-        span.status,
-        json.dumps(dict(span.attributes)),
-        span.clock_domain,
-        span.request_key,
+def _written(spans: Iterable[Span]) -> str:
+    return json.dumps(
+        [
+            (
+                span.span_id,
+                span.parent_id,
+                span.name,
+                span.kind,
+                span.start_ns,
+                span.end_ns,
+                span.status,
+                dict(span.attributes),
+                [(link.trace_id, link.span_id) for link in span.links],
+            )
+            for span in spans
+        ]
     )
 
 
-def _span(row: tuple[str, str, str | None, str, str, str, str, int, int, str, str, str, str | None]) -> Span:
-    trace_id, span_id, parent_id, links, service, name, kind, start, end, status, attributes, clock_domain, key = row
+def _order(span: Span) -> tuple[int, int, str]:
+    return span.start_ns, span.end_ns, span.span_id
+
+
+def _spans(row: tuple[str | None, str, str, str, int, int, str]) -> Iterator[Span]:
+    """The spans of a row; what is no span is left out, it has no times to account for."""
+    key, trace_id, service, clock_domain, _, _, text = row
+    try:
+        columns = json.loads(text)
+    except ValueError:
+        return
+    for column in columns if isinstance(columns, list) else ():
+        if isinstance(column, list) and len(column) == 9 and isinstance(column[4], int) and isinstance(column[5], int):
+            yield _span(key, trace_id, service, clock_domain, column)
+
+
+def _span(key: str | None, trace_id: str, service: str, clock_domain: str, column: list[Any]) -> Span:
+    span_id, parent_id, name, kind, start_ns, end_ns, status, attributes, links = column
     return Span(
         trace_id=trace_id,
-        span_id=span_id,
-        parent_id=parent_id,
+        span_id=str(span_id),
+        parent_id=None if parent_id is None else str(parent_id),
         service=service,
-        name=name,
-        kind=kind,
-        start_ns=start,
-        end_ns=end,
-        status=status,
-        attributes=_attributes(attributes),
+        name=str(name),
+        kind=str(kind),
+        start_ns=start_ns,
+        end_ns=end_ns,
+        status=str(status),
+        attributes=attributes if isinstance(attributes, dict) else {UNREADABLE: True},
         links=_links(links),
         clock_domain=clock_domain,
         request_key=key,
     )
 
 
-def _attributes(text: str) -> dict[str, object]:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return {UNREADABLE: True}
-    return value if isinstance(value, dict) else {UNREADABLE: True}
-
-
-def _links(text: str) -> tuple[SpanLink, ...]:
-    try:
-        value = json.loads(text) if text != "[]" else []
-    except ValueError:
-        return ()
+def _links(value: object) -> tuple[SpanLink, ...]:
     if not isinstance(value, list):
         return ()
-    return tuple(
-        SpanLink(str(link["trace_id"]), str(link["span_id"]))
-        for link in value
-        if isinstance(link, dict) and "trace_id" in link and "span_id" in link
-    )
+    return tuple(SpanLink(str(pair[0]), str(pair[1])) for pair in value if isinstance(pair, list) and len(pair) == 2)
