@@ -14,7 +14,6 @@ from typing import Any
 import orjson
 from faststream.middlewares import AckPolicy
 from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from opswire.chassis.delivery import Deliveries
@@ -22,10 +21,21 @@ from opswire.chassis.logs import get_logger
 from opswire.chassis.provision import ACK_WAIT_S, DriftError, drift
 from opswire.chassis.pull import PullLoop
 from opswire.chassis.settings import ServiceSettings
+from opswire.chassis.wire import WireClient
 from opswire.contracts.route import Consumer, Route
 
 RECONNECT_WAIT_S = 0.25
 IN_PROGRESS_INTERVAL_S = ACK_WAIT_S / 3
+
+
+class _Broker(NatsBroker):
+    """FastStream's broker over our client."""
+
+    async def _connect(self) -> WireClient:
+        client = WireClient()
+        await client.connect(**self._connection_kwargs)
+        self.config.connect(client)
+        return client
 
 
 class Bus:
@@ -38,7 +48,7 @@ class Bus:
         self._deliveries: list[Deliveries] = []
         self._heartbeat: asyncio.Task[None] | None = None
         self._stopping = False
-        self.broker = NatsBroker(
+        self.broker = _Broker(
             settings.nats_url,
             logger=None,
             name=f"opswire-{service}",
@@ -53,11 +63,13 @@ class Bus:
         )
 
     @property
-    def client(self) -> Client:
+    def client(self) -> WireClient:
         """The nats-py client. Only after `connect`."""
-        return self.broker.config.broker_config.connection_state.connection
+        client = self.broker.config.broker_config.connection_state.connection
+        assert isinstance(client, WireClient)
+        return client
 
-    async def connect(self) -> Client:
+    async def connect(self) -> WireClient:
         """Connect. Raises ConnectionError with what to do when no broker answers."""
         try:
             await self.broker.connect()
@@ -140,14 +152,14 @@ class Bus:
             for deliveries in self._deliveries:
                 for message in list(deliveries.in_progress.values()):
                     try:
-                        await self.client.publish(message.reply, b"+WPI")
+                        self.client.publish_now(message.reply, "", b"", b"+WPI")
                     except NatsError:
                         break
 
     async def _on_reconnected(self) -> None:
         get_logger().info("broker is back")
         for loop in self._loops:
-            await loop.renew()
+            loop.renew()
         for callback in self._reconnected:
             await callback()
 

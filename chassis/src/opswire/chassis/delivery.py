@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from opswire.chassis.errors import DeadlineError, Disposition, OpswireError, RetryableError
@@ -24,6 +23,7 @@ from opswire.chassis.reading import UPSTREAM, read_message
 from opswire.chassis.sending import Sender
 from opswire.chassis.stages import Stage
 from opswire.chassis.telemetry import Span, remote_child, span
+from opswire.chassis.wire import WireClient
 from opswire.contracts.envelope import HEADER_TRACEPARENT, Envelope
 from opswire.contracts.findings import Mark
 from opswire.contracts.message import Message
@@ -114,7 +114,7 @@ class Deliveries:
         consumer: Consumer,
         handler: Handler,
         end_request: EndRequest | None,
-        client: Client,
+        client: WireClient,
         sender: Sender,
         parking: Parking,
         metrics: Metrics,
@@ -130,7 +130,8 @@ class Deliveries:
         self._stage = COMPUTE_STAGES.get(service, Stage.UNATTRIBUTED)
         self._duration = metrics.duration.labels(route.stem)
         self._redelivered = metrics.redelivered.labels(route.stem)
-        self._handled = metrics.handled
+        verdicts = ("ack", *(disposition.value for disposition in Disposition))
+        self._handled = {verdict: metrics.handled.labels(route.stem, verdict) for verdict in verdicts}
         self._span_name = f"process {route.template}"
         self.in_progress: dict[int, Msg] = {}
 
@@ -143,10 +144,10 @@ class Deliveries:
             with self._open_span(message, attempt, sequence, stored_ns) as process:
                 verdict, delay_s = await self._attempt(message, process, received_ns, attempt, sequence, stored_ns)
                 with span("settle", self._stage, {"messaging.operation.name": verdict}):
-                    await self._settle(message, verdict, delay_s)
+                    self._settle(message, verdict, delay_s)
         finally:
             self.in_progress.pop(sequence, None)
-        self._handled.labels(self._route.stem, verdict).inc()
+        self._handled[verdict].inc()
         self._duration.observe((time.time_ns() - received_ns) / 1e9)
 
     def _open_span(self, message: Msg, attempt: int, sequence: int, stored_ns: int) -> Span:
@@ -237,10 +238,10 @@ class Deliveries:
     def _deadline_is_over(self, delivery: Delivery) -> bool:
         return delivery.deadline_ns is not None and time.time_ns() >= delivery.deadline_ns
 
-    async def _settle(self, message: Msg, verdict: str, delay_s: float) -> None:
+    def _settle(self, message: Msg, verdict: str, delay_s: float) -> None:
         answer = b'-NAK {"delay": %d}' % int(delay_s * 1e9) if verdict == "retry" else b"+ACK"
         try:
-            await self._client.publish(message.reply, answer)
+            self._client.publish_now(message.reply, "", b"", answer)
         except NatsError as error:
             get_logger().info("not settled, it comes again", subject=message.subject, error=str(error))
 

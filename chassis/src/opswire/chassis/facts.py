@@ -11,10 +11,10 @@ import random
 import time
 from dataclasses import dataclass
 
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from opswire.chassis.errors import RetryableError
 from opswire.chassis.publisher import BrokerAwayError, Publisher, PublishTimeoutError, SubjectTakenError
+from opswire.chassis.wire import WireClient
 
 PATIENCE_S = 15.0
 
@@ -31,12 +31,12 @@ class Fact:
 class Facts:
     """Publishes facts once and reads them back."""
 
-    def __init__(self, client: Client, publisher: Publisher, stream: str) -> None:
+    def __init__(self, client: WireClient, publisher: Publisher, stream: str) -> None:
         self._client = client
         self._publisher = publisher
         self._stream = stream
 
-    async def publish(self, subject: str, body: bytes, headers: dict[str, str], patience_s: float = PATIENCE_S) -> Fact:
+    async def publish(self, subject: str, header: bytes, body: bytes, patience_s: float = PATIENCE_S) -> Fact:
         """Make `body` the fact of `subject`, or learn which fact stands there.
 
         Repeats unknown publishes with the same `Nats-Msg-Id` for `patience_s` seconds. Raises RetryableError when the
@@ -46,7 +46,7 @@ class Facts:
         delay_s = 0.05
         while True:
             try:
-                stored = await self._publisher.publish(subject, body, headers)
+                stored = await self._publisher.publish(subject, header, body)
             except SubjectTakenError:
                 return await self._standing(subject, body)
             except (PublishTimeoutError, BrokerAwayError):

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.errors import ConnectionClosedError, ConnectionDrainingError, OutboundBufferLimitError
+from nats.errors import ConnectionClosedError, MaxPayloadError
 from opswire.chassis.errors import OpswireError, RetryableError
+from opswire.chassis.wire import WireClient
 
 SUBJECT_TAKEN = 10077  # discard_new_per_subject: the fact is already there
 
@@ -55,7 +54,7 @@ class Stored:
 class Publisher:
     """One per connection. `start` before use; safe for any number of concurrent publishes."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: WireClient) -> None:
         self._client = client
         self._prefix = ""
         self._next = 0
@@ -64,21 +63,23 @@ class Publisher:
     async def start(self) -> None:
         """Subscribe the inbox that acknowledgements arrive on."""
         self._prefix = f"{self._client.new_inbox()}."
-        await self._client.subscribe(f"{self._prefix}*", cb=self._on_reply)
+        await self._client.subscribe_directly(f"{self._prefix}*", self._on_reply)
 
-    async def _on_reply(self, message: Msg) -> None:
-        future = self._waiting.pop(message.subject, None)
+    def _on_reply(self, subject: str, _: str, body: bytes, header: bytes | None) -> None:
+        future = self._waiting.pop(subject, None)
         if future is not None and not future.done():
-            status = message.headers.get("Status") if message.headers else None
-            future.set_result(None if status == "503" else message.data)
+            future.set_result(None if header is not None and not body else body)
 
     def _expire(self, inbox: str) -> None:
         future = self._waiting.pop(inbox, None)
         if future is not None and not future.done():
             future.set_exception(PublishTimeoutError("the broker did not acknowledge in time"))
 
-    async def request(self, subject: str, body: bytes, headers: dict[str, str] | None, timeout_s: float) -> bytes:
-        """Send and wait for one reply. Raises PublishTimeoutError or BrokerAwayError."""
+    async def publish(self, subject: str, header: bytes, body: bytes, timeout_s: float = 2.0) -> Stored:
+        """Store one message; `header` as WireClient.publish_now takes it.
+
+        Raises PublishTimeoutError (it may be stored), BrokerAwayError, SubjectTakenError or PublishRefusedError.
+        """
         loop = asyncio.get_running_loop()
         self._next += 1
         inbox = f"{self._prefix}{self._next}"
@@ -86,28 +87,26 @@ class Publisher:
         self._waiting[inbox] = future
         timer = loop.call_later(timeout_s, self._expire, inbox)
         try:
-            await self._client.publish(subject, body, reply=inbox, headers=headers)
-            reply = await future
-        except (ConnectionClosedError, ConnectionDrainingError, OutboundBufferLimitError) as error:
-            raise BrokerAwayError(f"not connected to the broker: {error}") from error
+            self._client.publish_now(subject, inbox, header, body)
+            answer = await future
+        except ConnectionClosedError as error:
+            raise BrokerAwayError("not connected to the broker") from error
+        except MaxPayloadError as error:
+            raise PublishRefusedError(f"{len(body)} bytes are more than the broker takes on {subject}") from error
         finally:
             timer.cancel()
             self._waiting.pop(inbox, None)
-        if reply is None:
+        if answer is None:
             raise BrokerAwayError(f"nobody takes {subject}: is the stream provisioned?")
-        return reply
+        return _stored(subject, orjson.loads(answer))
 
-    async def publish(self, subject: str, body: bytes, headers: dict[str, str], timeout_s: float = 2.0) -> Stored:
-        """Store one message.
 
-        Raises PublishTimeoutError (it may be stored), BrokerAwayError, SubjectTakenError or PublishRefusedError.
-        """
-        reply: dict[str, Any] = orjson.loads(await self.request(subject, body, headers, timeout_s))
-        error = reply.get("error")
-        if error is None:
-            return Stored(reply["stream"], reply["seq"], reply.get("duplicate", False))
-        if error.get("err_code") == SUBJECT_TAKEN:
-            raise SubjectTakenError(f"{subject} holds a message already")
-        if error.get("code") == 503:
-            raise BrokerAwayError(f"the broker cannot store just now: {error.get('description')}")
-        raise PublishRefusedError(f"the broker refuses {subject}: {error.get('description')}")
+def _stored(subject: str, answer: dict[str, Any]) -> Stored:
+    error = answer.get("error")
+    if error is None:
+        return Stored(answer["stream"], answer["seq"], answer.get("duplicate", False))
+    if error.get("err_code") == SUBJECT_TAKEN:
+        raise SubjectTakenError(f"{subject} holds a message already")
+    if error.get("code") == 503:
+        raise BrokerAwayError(f"the broker cannot store just now: {error.get('description')}")
+    raise PublishRefusedError(f"the broker refuses {subject}: {error.get('description')}")

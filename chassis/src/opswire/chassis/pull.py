@@ -12,11 +12,10 @@ import time
 from collections.abc import Awaitable, Callable
 
 import orjson
-from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 from opswire.chassis.logs import get_logger
+from opswire.chassis.wire import WireClient, parse_header
 
 EXPIRES_S = 30.0
 HEARTBEAT_S = 5.0
@@ -26,13 +25,13 @@ Handle = Callable[[Msg], Awaitable[None]]
 class PullLoop:
     """Feeds the messages of one durable consumer to `handle`, at most `in_flight_max` at a time."""
 
-    def __init__(self, client: Client, stream: str, durable: str, handle: Handle, in_flight_max: int) -> None:
+    def __init__(self, client: WireClient, stream: str, durable: str, handle: Handle, in_flight_max: int) -> None:
         self._client = client
         self._next_subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{durable}"
         self._durable = durable
         self._handle = handle
         self._in_flight_max = in_flight_max
-        self._subscription: Subscription | None = None
+        self._subscription: int | None = None
         self._inbox = ""
         self._asked = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -48,11 +47,9 @@ class PullLoop:
     async def start(self) -> None:
         """Begin pulling."""
         self._inbox = self._client.new_inbox()
-        self._subscription = await self._client.subscribe(
-            self._inbox, cb=self._on_message, pending_msgs_limit=self._in_flight_max * 4
-        )
+        self._subscription = await self._client.subscribe_directly(self._inbox, self._on_message)
         self._last_heard_s = time.monotonic()
-        await self._ask()
+        self._ask()
         self._watch = asyncio.create_task(self._watch_over(), name=f"watch {self._durable}")
 
     async def stop(self, timeout_s: float) -> None:
@@ -60,8 +57,8 @@ class PullLoop:
         self._stopping = True
         if self._watch is not None:
             self._watch.cancel()
-        if self._subscription is not None and not self._client.is_closed:
-            await self._subscription.unsubscribe()
+        if self._subscription is not None:
+            await self._client.unsubscribe_directly(self._subscription)
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=timeout_s)
             for task in late:
@@ -69,28 +66,28 @@ class PullLoop:
             if late:
                 await asyncio.wait(late, timeout=1)
 
-    async def _ask(self) -> None:
+    def _ask(self) -> None:
         room = self._in_flight_max - len(self._tasks) - self._asked
         if self._stopping or room <= 0 or self._asked > self._in_flight_max // 2:
             return
         self._asked += room
         request = {"batch": room, "expires": int(EXPIRES_S * 1e9), "idle_heartbeat": int(HEARTBEAT_S * 1e9)}
         try:
-            await self._client.publish(self._next_subject, orjson.dumps(request), reply=self._inbox)
+            self._client.publish_now(self._next_subject, self._inbox, b"", orjson.dumps(request))
         except NatsError:
             self._asked -= room  # not connected: the watch asks again
 
-    async def _on_message(self, message: Msg) -> None:
+    def _on_message(self, subject: str, reply: str, body: bytes, header: bytes | None) -> None:
         self._last_heard_s = time.monotonic()
-        status = message.headers.get("Status") if message.headers and not message.reply else None
-        if status is not None:
-            await self._on_status(status, message.headers or {})
+        headers = parse_header(header) if header else None
+        if not reply.startswith("$JS.ACK"):
+            self._on_status(headers or {})
             return
         self._asked = max(0, self._asked - 1)
         if self._stopping:
             return  # not acknowledged: the broker gives it to another replica after the ack wait
-        task = asyncio.get_running_loop().create_task(self._run(message))
-        self._tasks.add(task)
+        message = Msg(self._client, subject, reply, body, headers)
+        self._tasks.add(asyncio.get_running_loop().create_task(self._run(message)))
 
     async def _run(self, message: Msg) -> None:
         try:
@@ -100,18 +97,19 @@ class PullLoop:
             if task is not None:
                 self._tasks.discard(task)
             if self._asked <= self._in_flight_max // 2:
-                await self._ask()
+                self._ask()
 
-    async def _on_status(self, status: str, headers: dict[str, str]) -> None:
+    def _on_status(self, headers: dict[str, str]) -> None:
+        status = headers.get("Status")
         if status == "100":
             return
         # 404 and 408 end one request; 409 says that the consumer or leader is gone. All leave places unfilled.
         pending = headers.get("Nats-Pending-Messages", "")
         self._asked = max(0, self._asked - int(pending)) if pending.isdigit() else 0
         if status == "409":
-            get_logger().warning("pull request ended by the broker", consumer=self._durable, headers=headers)
-            await asyncio.sleep(0.1)
-        await self._ask()
+            get_logger().info("pull request ended by the broker", consumer=self._durable, headers=headers)
+            return  # the watch asks again half a second later
+        self._ask()
 
     async def _watch_over(self) -> None:
         """Ask anew when the broker has been silent for two heartbeats: after a restart it knows no old request."""
@@ -121,9 +119,9 @@ class PullLoop:
             if self._client.is_connected and (silent_s > 2 * HEARTBEAT_S or self._asked == 0):
                 self._last_heard_s = time.monotonic()
                 self._asked = 0
-                await self._ask()
+                self._ask()
 
-    async def renew(self) -> None:
+    def renew(self) -> None:
         """Forget standing requests and ask again: called after a reconnect."""
         self._asked = 0
-        await self._ask()
+        self._ask()

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import time
 
-from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from opswire.chassis.facts import Facts
 from opswire.chassis.publisher import Publisher
 from opswire.chassis.stages import Stage
-from opswire.chassis.telemetry import span
-from opswire.contracts.envelope import Envelope, rfc3339
+from opswire.chassis.telemetry import Span, span
+from opswire.chassis.wire import WireClient
+from opswire.contracts.envelope import (
+    HEADER_DEADLINE,
+    HEADER_ID,
+    HEADER_MESSAGE_ID,
+    HEADER_TIME,
+    HEADER_TRACEPARENT,
+    Envelope,
+    rfc3339,
+)
 from opswire.contracts.message import Message
 from opswire.contracts.route import Route
 
@@ -18,10 +26,11 @@ from opswire.contracts.route import Route
 class Sender:
     """What a service publishes with. One per process."""
 
-    def __init__(self, service: str, client: Client, publisher: Publisher, facts: Facts) -> None:
+    def __init__(self, service: str, client: WireClient, publisher: Publisher, facts: Facts) -> None:
         self._source = f"/opswire/{service}"
         self._client = client
         self._publisher = publisher
+        self._constant_lines: dict[str, str] = {}
         self.facts = facts
 
     async def send(
@@ -40,32 +49,43 @@ class Sender:
         body = message.to_bytes()
         name = f"send {route.template}"
         with span(name, Stage.PUBLISH_ACK, _attributes(route, subject), kind="PRODUCER") as current:
-            headers = Envelope(
-                id=current.span_id,
-                source=self._source,
-                type=route.type,
-                time=rfc3339(time.time_ns()),
-                traceparent=current.traceparent,
-                message_id=message_id or subject,
-                deadline_ms=deadline_ns // 1_000_000 if deadline_ns is not None else None,
-            ).to_headers()
-            if extra_headers:
-                headers.update(extra_headers)
+            header = self._header(route, current, message_id or subject, deadline_ns, extra_headers)
             if (status := getattr(message, "status", None)) is not None:
                 current.attributes["opswire.outcome"] = str(status)
             if route.once:
-                fact = await self.facts.publish(subject, body, headers)
+                fact = await self.facts.publish(subject, header, body)
                 current.attributes["messaging.nats.stream.sequence"] = fact.sequence
                 current.attributes["opswire.published"] = fact.ours
                 return fact.ours
-            stored = await self._publisher.publish(subject, body, headers)
+            stored = await self._publisher.publish(subject, header, body)
             current.attributes["messaging.nats.stream.sequence"] = stored.sequence
             return True
+
+    def _header(
+        self, route: Route, current: Span, message_id: str, deadline_ns: int | None, extra: dict[str, str] | None
+    ) -> bytes:
+        """The envelope as header lines: what never changes for a route is encoded once.
+
+        Values come from subjects that the broker accepted, from us, or from numbers: none can hold a line break.
+        """
+        constant = self._constant_lines.get(route.stem)
+        if constant is None:
+            constant = _lines(Envelope(source=self._source, type=route.type).to_headers())
+            self._constant_lines[route.stem] = constant
+        text = (
+            f"{constant}{HEADER_ID}: {current.span_id}\r\n{HEADER_TIME}: {rfc3339(time.time_ns())}\r\n"
+            f"{HEADER_TRACEPARENT}: {current.traceparent}\r\n{HEADER_MESSAGE_ID}: {message_id}\r\n"
+        )
+        if deadline_ns is not None:
+            text += f"{HEADER_DEADLINE}: {deadline_ns // 1_000_000}\r\n"
+        if extra:
+            text += _lines(extra)
+        return text.encode()
 
     async def mention(self, subject: str, message: Message) -> None:
         """Publish without an acknowledgement. It may be lost; never raises."""
         try:
-            await self._client.publish(subject, message.to_bytes())
+            self._client.publish_now(subject, "", b"", message.to_bytes())
         except NatsError:
             return
 
@@ -77,3 +97,7 @@ def _attributes(route: Route, subject: str) -> dict[str, str | int | float | boo
         "messaging.destination.name": subject,
         "messaging.destination.template": route.template,
     }
+
+
+def _lines(headers: dict[str, str]) -> str:
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items())

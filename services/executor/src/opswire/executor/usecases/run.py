@@ -47,6 +47,8 @@ async def run_plan(
     budget_s = _budget_s(deadline_ns, clock_ns)
     ends_at = asyncio.get_running_loop().time() + budget_s
     slots = asyncio.Semaphore(PARALLEL_MAX)
+    if len(calls) == 1:  # the common case, and no task is needed for it
+        return _answer(context, [await _run_step(calls[0], tools, slots, ends_at)])
     tasks = [asyncio.ensure_future(_run_step(call, tools, slots, ends_at)) for call in calls]
     try:
         outcomes = await asyncio.gather(*tasks)
