@@ -9,7 +9,7 @@ default:
 
 # From nothing to a running system with the lab, and some requests through it
 demo *ARGS:
-    @python -m demo {{ ARGS }}
+    @python -m opswire.cli.demo {{ ARGS }}
 
 # Start NATS, Valkey and the four services in the background
 up *ARGS:
@@ -52,7 +52,7 @@ bench NAME *ARGS:
 
 # The long form of the fault tests: thousands of requests while processes are killed; arguments go to pytest
 faults *ARGS:
-    OPSWIRE_FAULTS=long pytest -m faults --timeout=0 -s {{ ARGS }}
+    OPSWIRE_FAULT_RUNS="${OPSWIRE_FAULT_RUNS:-10}" pytest -m faults --timeout=0 -s {{ ARGS }}
 
 # Train the local classifier from its labelled requests
 train OUT=".opswire/classifier":

@@ -16,7 +16,7 @@ ALLOWED: dict[tuple[str, str], str] = {}
 """(rule, path) that may break the rule, with the reason. Short, or the rule is wrong."""
 
 LIBRARY_ONLY = {
-    "ledger/src/opswire/ledger/readers/jaeger.py": "reads traces recorded by others, which the ledger's tests compare with"
+    "ledger/src/opswire/ledger/readers/jaeger.py": "reads traces of others, which the ledger's tests compare with"
 }
 """Modules that nothing of ours imports and that stay, with the reason."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from opswire.chassis.errors import ClarificationError, RejectedError
+from opswire.chassis.errors import ClarificationError, PoisonError
 from opswire.contracts.findings import Candidate
 
 
@@ -18,13 +18,13 @@ class UnclearRequestError(ClarificationError):
         self.candidates = list(candidates)
 
 
-class IdMismatchError(RejectedError):
+class IdMismatchError(PoisonError):
     """The body names another request id than the subject."""
 
     code = "id_mismatch"
 
 
-class EventMalformedError(RejectedError):
+class EventMalformedError(PoisonError):
     """The payload is not what its format says."""
 
     code = "event_malformed"

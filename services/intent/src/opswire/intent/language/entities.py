@@ -149,7 +149,9 @@ def _take_longer(tokens: list[Token], index: int, names: NameIndex) -> bool:
 
 
 def _is_pointed_at(tokens: list[Token], index: int) -> bool:
-    return index > 0 and tokens[index - 1].lower in POINTERS
+    """`on all` at the end of a clause points at a host of that name; `on all web servers` does not."""
+    after = tokens[index + 1].lower if index + 1 < len(tokens) else None
+    return index > 0 and tokens[index - 1].lower in POINTERS and (after is None or after in PLACE_WORDS)
 
 
 def _name_by_lists(tokens: list[Token], cleaned: str, names: NameIndex) -> None:

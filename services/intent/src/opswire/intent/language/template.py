@@ -43,10 +43,10 @@ def template_of(text: str, entities: Sequence[Entity], names: NameIndex) -> str 
     if len(cleaned) > TEMPLATE_CHARACTERS_MAX or _UNSAFE_MARKS.search(cleaned) is not None:
         return None
     lower = cleaned.lower()
-    words = _WORDS.findall(lower)
-    if any(word in _REFUSED or (word in RESERVED_WORDS and names.lookup_key(word) is not None) for word in words):
+    if any(word in RESERVED_WORDS and names.lookup_key(word) is not None for word in _WORDS.findall(lower)):
         return None
     parts: list[str] = []
+    spoken: list[str] = []
     position = 0
     for entity in entities:
         if entity.type is EntityType.COMMAND:
@@ -55,9 +55,13 @@ def template_of(text: str, entities: Sequence[Entity], names: NameIndex) -> str 
         start = _find(lower, entity.value.lower(), position) if slot is not None else -1
         if slot is None or start < 0:
             continue
-        parts += (lower[position:start], slot)
+        spoken.append(lower[position:start])
+        parts += (spoken[-1], slot)
         position = start + len(entity.value)
-    parts.append(lower[position:])
+    spoken.append(lower[position:])
+    parts.append(spoken[-1])
+    if any(word in _REFUSED for word in _WORDS.findall(" ".join(spoken))):
+        return None
     return fold("".join(parts))
 
 

@@ -131,6 +131,9 @@ RESERVED_WORDS = _words("""
     help hello hi hey find search tail logs log ping test trace diagnose debug fix server servers host hosts
     service services node nodes vm vms pod pods database databases cluster production prod staging dev error
     errors warning critical alert alerts incident incidents no not never don't without except
+    enable disable mute unmute pause resume cancel abort close drain cordon uncordon terminate shut power suspend rotate
+    renew reset lock unlock clear flush verify compare describe display fetch invite approve launch trigger kick attach
+    detach mount unmount rename move copy sync import export promote revert undo recover wake archive isolate quarantine
 """)
 """Words that carry the intent: an asset of that name is taken for itself only where the text points at it."""
 
