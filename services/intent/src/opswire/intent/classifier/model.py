@@ -22,8 +22,8 @@ from opswire.intent.classifier.features import character_features, masked, word_
 FORMAT_VERSION = 1
 
 THRESHOLD = 0.5
-"""A guess below this probability is no answer. On held-out rows of the project's own data, which are harder than everyday
-requests because no two are alike, it answers 85 % and is right in 86 % of them; all rows: 79 %."""
+"""A guess below this probability is no answer. On held-out rows of the project's own data, which are harder than
+everyday requests because no two are alike, it answers 85 % and is right in 86 % of them; over all rows in 79 %."""
 
 
 class ClassifierFileError(ValueError):
