@@ -1,0 +1,28 @@
+"""The bad inputs of PROMISES.md, all of them, generated."""
+
+from __future__ import annotations
+
+from malformed import Case
+from malformed_bodies import depths, encodings, fields, keys, mutations, numbers, shapes, sizes
+from malformed_envelopes import envelopes, identities, inner_subjects, structured, structured_data
+
+
+def all_cases(seed: int) -> list[Case]:
+    """Every case; `seed` decides about the mutations alone. Names are unique."""
+    found = [
+        *encodings(),
+        *shapes(),
+        *depths(),
+        *numbers(),
+        *keys(),
+        *fields(),
+        *sizes(),
+        *structured(),
+        *structured_data(),
+        *envelopes(),
+        *identities(),
+        *inner_subjects(),
+        *mutations(seed),
+    ]
+    assert len({one.name for one in found}) == len(found), "two cases have one name"
+    return found
