@@ -37,9 +37,12 @@ class Reaper:
                 self._random.shuffle(victims)
                 for victim in victims:
                     await self._moment()
+                    stays_away = self._random.random() < 0.2
+                    if stays_away:
+                        self._away.add(victim)
                     self._system.kill(victim)
                     self.kills[victim] += 1
-                    if self._random.random() < 0.2:
+                    if stays_away:
                         group.create_task(self._stay_away(victim, self._random.uniform(0, AWAY_S_MAX)))
                     elif victim not in self._away:
                         self._system.launch(victim)
@@ -52,7 +55,6 @@ class Reaper:
             await asyncio.sleep(self._random.uniform(0, 0.06))
 
     async def _stay_away(self, victim: str, away_s: float) -> None:
-        self._away.add(victim)
         try:
             await asyncio.sleep(away_s)
         finally:

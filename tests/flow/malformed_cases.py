@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from malformed import Case
 from malformed_bodies import depths, encodings, fields, keys, mutations, numbers, shapes, sizes
-from malformed_envelopes import envelopes, identities, inner_subjects, structured, structured_data
+from malformed_envelopes import (
+    broker_orders,
+    identities,
+    inner_subjects,
+    odd_headers,
+    structured,
+    structured_data,
+    types,
+)
 
 
 def all_cases(seed: int) -> list[Case]:
@@ -19,7 +27,9 @@ def all_cases(seed: int) -> list[Case]:
         *sizes(),
         *structured(),
         *structured_data(),
-        *envelopes(),
+        *types(),
+        *broker_orders(),
+        *odd_headers(),
         *identities(),
         *inner_subjects(),
         *mutations(seed),

@@ -83,8 +83,8 @@ def structured_data() -> Iterator[Case]:
     yield case("structured said, plain sent", good(), "envelope_specversion_unsupported", headers=STRUCTURED)
 
 
-def envelopes() -> Iterator[Case]:
-    """Headers: types and versions, orders to the broker, nonsense."""
+def types() -> Iterator[Case]:
+    """A message that says it is something else."""
     for name in ("opswire.request_submitted.v2", "opswire.request_submitted.v9999"):
         yield case(f"type {name}", codes=("unknown_version",), headers=header_block(b"ce-type: " + name.encode()))
     for name in (
@@ -98,6 +98,10 @@ def envelopes() -> Iterator[Case]:
         "opswire..v1",
     ):
         yield case(f"type {name}", codes=("unknown_type",), headers=header_block(b"ce-type: " + name.encode()))
+
+
+def broker_orders() -> Iterator[Case]:
+    """Headers and reply addresses that are orders to the broker: an upstream gives none."""
     refused = {
         b"Nats-Rollup: sub": "10111",
         b"Nats-Rollup: all": "10111",
@@ -113,6 +117,18 @@ def envelopes() -> Iterator[Case]:
     }
     for line, code in refused.items():
         yield case(line.decode(), None, code, ends=REFUSED, headers=header_block(line))
+    for reply in (
+        b"$JS.API.STREAM.PURGE.OPSWIRE_PARKED",
+        b"$JS.API.STREAM.DELETE.OPSWIRE_FACTS",
+        b"$JS.API.CONSUMER.DELETE.OPSWIRE_FACTS.intent-request-submitted",
+    ):
+        yield case(f"reply to {reply.decode()}", ends=ANSWERED, reply=reply)
+    violation = 'Permissions Violation for Publish with Reply of "$JS.ACK.OPSWIRE_FACTS.x.1.1.1.1.1"'
+    yield case("reply to $JS.ACK", None, violation, ends=REFUSED, reply=b"$JS.ACK.OPSWIRE_FACTS.x.1.1.1.1.1")
+
+
+def odd_headers() -> Iterator[Case]:
+    """Headers that mean nothing here, well-formed or not."""
     harmless = {
         "expected subject sequence 0": header_block(b"Nats-Expected-Last-Subject-Sequence: 0"),
         "schedule target alone": header_block(b"Nats-Schedule-Target: opswire.v1.victim.x.finished"),
@@ -132,14 +148,6 @@ def envelopes() -> Iterator[Case]:
     }
     for name, block in harmless.items():
         yield case(name, ends=ANSWERED, headers=block)
-    for reply in (
-        b"$JS.API.STREAM.PURGE.OPSWIRE_PARKED",
-        b"$JS.API.STREAM.DELETE.OPSWIRE_FACTS",
-        b"$JS.API.CONSUMER.DELETE.OPSWIRE_FACTS.intent-request-submitted",
-    ):
-        yield case(f"reply to {reply.decode()}", ends=ANSWERED, reply=reply)
-    violation = 'Permissions Violation for Publish with Reply of "$JS.ACK.OPSWIRE_FACTS.x.1.1.1.1.1"'
-    yield case("reply to $JS.ACK", None, violation, ends=REFUSED, reply=b"$JS.ACK.OPSWIRE_FACTS.x.1.1.1.1.1")
 
 
 def identities() -> Iterator[Case]:

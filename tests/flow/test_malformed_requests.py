@@ -129,7 +129,7 @@ def faults_of(case: Case, reply: Reply, watcher: Watcher) -> list[str]:
 def headers_of(case: Case) -> dict[str, str]:
     """The headers of a case whose block is well-formed; all that are parked are."""
     lines = case.headers.decode().split("\r\n")[1:-2]
-    return dict((name, value) for name, _, value in (line.partition(": ") for line in lines))
+    return {name: value for name, _, value in (line.partition(": ") for line in lines)}
 
 
 def outcome_faults(case: Case, record: dict[str, Any], outcome: dict[str, Any] | None) -> list[str]:
@@ -173,6 +173,8 @@ async def test_every_malformed_input_is_refused_or_parked_and_hurts_nobody(syste
         assert len(stored) == len(finished) + len(parked_only) + len(unseen)
         assert len(parked) == len(watcher.parked), "something else was parked"
         assert watcher.records == len(watcher.parked), "a message was parked twice"
+        state = (await upstream.client.jetstream().stream_info("OPSWIRE_PARKED")).state
+        assert state.messages == watcher.records, "parked records are gone"
         assert (await upstream.ask("help"))["status"] == "completed"
     raw.close()
     assert system.pids() == pids
