@@ -157,7 +157,7 @@ class Deliveries:
             traceparent,
             self._request_key(message.subject),
             {
-                "opswire.stage": self._stage.value,
+                "opswire.stage": self._stage,
                 "messaging.system": "nats",
                 "messaging.operation.type": "process",
                 "messaging.destination.name": message.subject,

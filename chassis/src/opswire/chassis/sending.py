@@ -50,8 +50,8 @@ class Sender:
         name = f"send {route.template}"
         with span(name, Stage.PUBLISH_ACK, _attributes(route, subject), kind="PRODUCER") as current:
             header = self._header(route, current, message_id or subject, deadline_ns, extra_headers)
-            if (status := getattr(message, "status", None)) is not None:
-                current.attributes["opswire.outcome"] = str(status)
+            if route.ends_request:
+                current.attributes["opswire.outcome"] = str(getattr(message, "status", ""))
             if route.once:
                 fact = await self.facts.publish(subject, header, body)
                 current.attributes["messaging.nats.stream.sequence"] = fact.sequence

@@ -184,7 +184,7 @@ def new_trace_id() -> str:
 
 def span(name: str, stage: Stage, attributes: dict[str, AttributeValue] | None = None, kind: Kind = "INTERNAL") -> Span:
     """A child of the current span, or a new trace's root. `with span("query", Stage.ASSETS_DB) as current: ...`."""
-    found: dict[str, AttributeValue] = {"opswire.stage": stage.value}
+    found: dict[str, AttributeValue] = {"opswire.stage": stage}
     if attributes:
         found.update(attributes)
     parent = _current.get()

@@ -28,6 +28,7 @@ class Route:
     senders: tuple[str, ...]
     consumers: tuple[Consumer, ...] = ()
     once: bool = False
+    ends_request: bool = False
     watchers: tuple[str, ...] = ()
 
     @property

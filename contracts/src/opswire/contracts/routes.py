@@ -53,6 +53,7 @@ REQUEST_FINISHED = Route(
     FACTS,
     senders=("intent", "assets", "executor"),
     once=True,
+    ends_request=True,
     watchers=("upstream",),
 )
 PROGRESS_REPORTED = Route(

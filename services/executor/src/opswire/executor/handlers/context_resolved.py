@@ -7,9 +7,12 @@ import time
 
 from opswire.chassis.delivery import Delivery
 from opswire.contracts.context_resolved import ContextResolved
+from opswire.contracts.plan_made import PlanMade
 from opswire.contracts.progress_reported import ProgressReported
+from opswire.contracts.request_finished import Answer
 from opswire.contracts.routes import PLAN_MADE, PROGRESS_REPORTED, REQUEST_FINISHED
-from opswire.executor.rules.tools import Tools
+from opswire.executor.rules.cells import counted
+from opswire.executor.rules.tools import Tools, reaches_out
 from opswire.executor.usecases.finish import finished
 from opswire.executor.usecases.plan import make_plan
 from opswire.executor.usecases.run import run_plan
@@ -22,17 +25,25 @@ class HandleContextResolved:
         self._tools = tools
 
     async def __call__(self, context: ContextResolved, delivery: Delivery) -> None:
-        """Publish plan and outcome. The plan is fixed before a tool runs and stored before the outcome is."""
+        """Publish the outcome, and before it the plan where a step leaves the executor.
+
+        Such a plan is fixed before a tool runs and stored before the outcome is; the two need not wait for each other.
+        """
         plan = make_plan(context)
+        if reaches_out(plan):
+            answer = await self._run_recorded(plan, context, delivery)
+        else:
+            answer = await run_plan(plan, context, self._tools, context.deadline_ns)
+        await delivery.publish(REQUEST_FINISHED, finished(context, answer, delivery.mark("executor")))
+
+    async def _run_recorded(self, plan: PlanMade, context: ContextResolved, delivery: Delivery) -> Answer:
         storing = asyncio.create_task(delivery.publish(PLAN_MADE, plan))
         try:
-            if any(step.asset_id is not None for step in plan.steps):
-                doing = f"running {len(plan.steps)} step{'s' if len(plan.steps) != 1 else ''}: {plan.steps[0].tool}"
-                progress = ProgressReported(
-                    request_id=context.request_id, service="executor", doing=doing, at_ns=time.time_ns()
-                )
-                await delivery.report(PROGRESS_REPORTED, progress)
-            answer = await run_plan(plan, context, self._tools, context.deadline_ns)
+            doing = f"running {counted(len(plan.steps), 'step')}: {plan.steps[0].tool}"
+            progress = ProgressReported(
+                request_id=context.request_id, service="executor", doing=doing, at_ns=time.time_ns()
+            )
+            await delivery.report(PROGRESS_REPORTED, progress)
+            return await run_plan(plan, context, self._tools, context.deadline_ns)
         finally:
             await storing
-        await delivery.publish(REQUEST_FINISHED, finished(context, answer, delivery.mark("executor")))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from opswire.contracts.context_resolved import ContextResolved
 from opswire.contracts.findings import Asset
-from opswire.contracts.plan_made import Step
+from opswire.contracts.plan_made import PlanMade, Step
 from opswire.contracts.types import Cell
 from opswire.executor.errors import BadArgumentError
 
@@ -74,3 +74,11 @@ class ToolResult:
 
 Tool = Callable[[ToolCall], Awaitable[ToolResult]]
 Tools = Mapping[str, Tool]
+
+ANSWERED_FROM_CONTEXT = frozenset({"inventory.list", "inventory.count", "inventory.get", "system.help"})
+"""Tools that read the context and nothing else."""
+
+
+def reaches_out(plan: PlanMade) -> bool:
+    """Whether any step leaves the executor. A plan that does not has nothing to fix before untrusted data is read."""
+    return any(step.tool not in ANSWERED_FROM_CONTEXT for step in plan.steps)

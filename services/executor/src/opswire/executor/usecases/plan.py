@@ -7,9 +7,9 @@ the refusals of errors.py.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 
+import orjson
 from opswire.contracts.context_resolved import ContextResolved
 from opswire.contracts.plan_made import PlanMade, Step
 from opswire.contracts.request_finished import Answer
@@ -75,8 +75,7 @@ def make_plan(context: ContextResolved) -> PlanMade:
 def digest_of(steps: Sequence[Step]) -> str:
     """SHA-256, in lower-case hexadecimal, of the canonical JSON of the steps: sorted keys, no white space, UTF-8."""
     body = [step.model_dump(mode="json", exclude_none=True) for step in steps]
-    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def _numbered(context: ContextResolved, drafts: list[StepDraft]) -> PlanMade:
