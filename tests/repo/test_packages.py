@@ -159,3 +159,22 @@ def test_a_readme_fits_on_one_screen(service: str) -> None:
     """What is longer is not read at three in the morning."""
     readme = (service_folder(service) / "README.md").read_text(encoding="utf-8")
     assert len(readme.splitlines()) <= 70
+
+
+def requirements() -> set[str]:
+    """Every package that any of our projects asks for, ours left out."""
+    found: set[str] = set()
+    for path in (ROOT / "pyproject.toml", *(member / "pyproject.toml" for member in MEMBERS)):
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        groups = document.get("dependency-groups", {}).values()
+        lines = [*document["project"].get("dependencies", ()), *(line for group in groups for line in group)]
+        found |= {re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in lines}
+    return {name for name in found if not name.startswith("opswire")}
+
+
+def test_every_dependency_says_why_it_is_there() -> None:
+    record = (ROOT / "docs" / "adr" / "0001-dependencies.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([^|]+) \|", record, re.MULTILINE)
+    named = {name.strip() for row in rows for name in row.split(",")} - {"dependency", "---"}
+    assert requirements() - named == set(), "a new dependency needs a line in docs/adr/0001-dependencies.md"
+    assert named - requirements() == set(), "these are in docs/adr/0001-dependencies.md and in no pyproject.toml"
