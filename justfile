@@ -32,7 +32,7 @@ check:
     ruff format --check .
     ruff check .
     mypy
-    PYTHONPATH=tests/repo lint-imports
+    PYTHONPATH=tests/repo lint-imports --no-logo
     python -m opswire.contracts.schemas check
     python -m opswire.contracts.asyncapi check
 
