@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -191,17 +191,16 @@ async def test_an_event_of_any_json_ends_in_one_outcome(plain: Upstream) -> None
     assert len(await finishes(plain, request_id)) == 1
 
 
+async def publish_structured(plain: Upstream, request_id: str, data: dict[str, Any]) -> None:
+    """Publish a request as a whole CloudEvent."""
+    event = {"specversion": "1.0", "id": "1", "source": "/chat", "type": "com.example.asked", "data": data}
+    await plain.publish(request_id, json.dumps(event).encode(), {"content-type": "application/cloudevents+json"})
+
+
 async def test_a_structured_cloudevent_is_accepted(plain: Upstream) -> None:
     request_id = str(uuid.uuid4())
-    cloudevent = {
-        "specversion": "1.0",
-        "id": "1",
-        "source": "/chat",
-        "type": "com.example.asked",
-        "data": {"request_id": request_id, "text": "help", "requester": {"id": "x", "kind": "human"}},
-    }
-    headers = {"content-type": "application/cloudevents+json"}
-    await plain.publish(request_id, json.dumps(cloudevent).encode(), headers)
+    body = {"request_id": request_id, "text": "help", "requester": {"id": "x", "kind": "human"}}
+    await publish_structured(plain, request_id, body)
     outcome = await plain.outcome(request_id)
     assert_shape(outcome, request_id)
     assert outcome["status"] == "completed"
@@ -233,14 +232,37 @@ async def test_a_request_whose_executor_sleeps_past_the_deadline_ends_expired(pl
     assert time.monotonic() - begun < 5
 
 
-async def test_a_request_that_nobody_reads_is_ended_by_the_sweep(plain: Upstream, system: System) -> None:
+async def submit_in_words(plain: Upstream, deadline_ms: int) -> str:
+    """As most upstreams do it."""
+    return await plain.submit("help", deadline_ms=deadline_ms)
+
+
+async def submit_structured(plain: Upstream, deadline_ms: int) -> str:
+    """As a CloudEvent in structured mode, whose deadline is one level deeper."""
+    request_id = str(uuid.uuid4())
+    body = {"request_id": request_id, "text": "help", "deadline_ms": deadline_ms}
+    await publish_structured(plain, request_id, body | {"requester": {"id": "x", "kind": "human"}})
+    return request_id
+
+
+async def submit_after_an_impossible_id(plain: Upstream, deadline_ms: int) -> str:
+    """After another whose id is too long to be one, so that no outcome can be addressed to it."""
+    body = {"request_id": "fine", "text": "help", "requester": {"id": "x", "kind": "human"}, "deadline_ms": 100}
+    await plain.publish("x" * 65, json.dumps(body).encode())
+    return await plain.submit("help", deadline_ms=deadline_ms)
+
+
+@pytest.mark.parametrize("submit", [submit_in_words, submit_structured, submit_after_an_impossible_id])
+async def test_a_request_that_nobody_reads_is_ended_after_its_own_deadline(
+    plain: Upstream, system: System, submit: Callable[[Upstream, int], Awaitable[str]]
+) -> None:
     system.kill("intent")
     begun = time.monotonic()
-    request_id = await plain.submit("help", deadline_ms=500)
-    outcome = await plain.outcome(request_id, 30)
+    request_id = await submit(plain, 500)
+    outcome = await plain.outcome(request_id, 15)
     assert_shape(outcome, request_id)
     assert (outcome["status"], outcome["reason"]) == ("expired", "deadline_passed")
-    assert time.monotonic() - begun < ENDED_WITHIN_S
+    assert 0.4 < time.monotonic() - begun < ENDED_WITHIN_S
     system.launch("intent")
     await asyncio.to_thread(system.wait_ready, "intent")
     assert (await plain.ask("help"))["status"] == "completed"

@@ -7,6 +7,7 @@ only for a request that is still open, for its deadline. The first reading goes 
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -22,9 +23,15 @@ from opswire.chassis.publisher import BrokerAwayError
 from opswire.chassis.reading import read_message
 from opswire.contracts.request_submitted import RequestSubmitted
 from opswire.contracts.routes import FACTS, REQUEST_FINISHED, REQUEST_SUBMITTED
-from opswire.contracts.types import DEADLINE_MS_DEFAULT, DEADLINE_MS_MAX
+from opswire.contracts.types import DEADLINE_MS_DEFAULT, DEADLINE_MS_MAX, REQUEST_ID_PATTERN, SOURCE_PATTERN
 
 READING_TIMEOUT_S = 60.0
+
+
+def is_key(source: str, request_id: str) -> bool:
+    """Whether an outcome can be addressed to a request of this source and id."""
+    # fullmatch: `$` alone lets a newline at the end pass.
+    return bool(re.fullmatch(SOURCE_PATTERN, source) and re.fullmatch(REQUEST_ID_PATTERN, request_id))
 
 
 @dataclass(slots=True)
@@ -70,7 +77,7 @@ class OpenRequests:
         deadline_ms = DEADLINE_MS_DEFAULT
         if message is not None:
             try:
-                body, _ = read_message(REQUEST_SUBMITTED, message.data, None)
+                body, _ = read_message(REQUEST_SUBMITTED, message.data, message.headers)
                 deadline_ms = body.deadline_ms if isinstance(body, RequestSubmitted) else deadline_ms
             except PoisonError:
                 deadline_ms = DEADLINE_MS_DEFAULT  # its reader parks it; if none ever comes, this ends it
@@ -84,7 +91,7 @@ class OpenRequests:
             _, _, source, request_id, kind = message.subject.split(".")
             if kind == "finished":
                 self._open.pop((source, request_id), None)
-            else:
+            elif is_key(source, request_id):  # to any other no outcome can be addressed; its reader parks it
                 self._open[source, request_id] = OpenRequest(source, request_id, stored_ns)
 
     async def _new_messages(self) -> list[Msg]:
