@@ -159,13 +159,24 @@ def identities() -> Iterator[Case]:
     yield case(
         "longest subject", None, "maximum control line exceeded", ends=REFUSED, subject=b"opswire.v1." + b"x" * 5_000
     )
-    for token in (b"*", b">", "é".encode(), b"a\0b", b"%2e", b"x" * 65, b"x" * 3_000, b"$SYS", "\u202eevil".encode()):
+    for token in (
+        b"*",
+        b">",
+        "é".encode(),
+        b"a\0b",
+        b"%2e",
+        b"x" * 65,
+        b"x" * 3_000,
+        b"$SYS",
+        "\u202eevil".encode(),
+        b"\xc3",
+    ):
         subject = b"opswire.v1." + SOURCE.encode() + b"." + token + b".submitted"
-        same = json.dumps(document(token.decode())).encode()
+        same = json.dumps(document(token.decode("utf-8", "backslashreplace"))).encode()
         told = case(
             f"id {token[:10]!r} of {len(token)} in subject and body",
             same,
-            "schema_mismatch",
+            "bad_subject",
             subject=subject,
             has_finish=False,
         )
@@ -174,7 +185,7 @@ def identities() -> Iterator[Case]:
         yield case(
             f"id {token[:10]!r} of {len(token)} in the subject alone",
             good("fine"),
-            "id_mismatch",
+            "bad_subject",
             subject=other,
             has_finish=False,
         )

@@ -70,14 +70,18 @@ class Bus:
         return client
 
     async def connect(self) -> WireClient:
-        """Connect. Raises ConnectionError with what to do when no broker answers."""
+        """Connect. Raises ConnectionError with what to do when no broker answers in time.
+
+        nats-py, told to reconnect for ever, also tries the first connection for ever; so that one has a limit.
+        """
+        patience_s = self._settings.connect_patience_s
         try:
-            await self.broker.connect()
-        except (NatsError, OSError) as error:
+            async with asyncio.timeout(patience_s):
+                await self.broker.connect()
+        except (NatsError, OSError, TimeoutError) as error:
             url = self._settings.nats_url
-            raise ConnectionError(
-                f"no broker answers at {url}; start one, or set OPSWIRE_NATS_URL ({error})"
-            ) from error
+            advice = "start one, or set OPSWIRE_NATS_URL"
+            raise ConnectionError(f"no broker answers at {url} within {patience_s:g} s; {advice}") from error
         return self.client
 
     async def check(self, taken: list[tuple[Route, Consumer]], streams: set[str]) -> None:

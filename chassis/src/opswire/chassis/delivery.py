@@ -15,7 +15,7 @@ from typing import Any
 
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from opswire.chassis.errors import DeadlineError, Disposition, OpswireError, RetryableError
+from opswire.chassis.errors import DeadlineError, Disposition, OpswireError, PoisonError, RetryableError
 from opswire.chassis.logs import get_logger
 from opswire.chassis.metrics import Metrics
 from opswire.chassis.parking import Parking
@@ -46,6 +46,12 @@ class AttemptsExhaustedError(OpswireError):
 
     code = "attempts_exhausted"
     disposition = Disposition.PARK
+
+
+class BadSubjectError(PoisonError):
+    """The subject names a source or request id outside the allowed patterns: nobody could be answered."""
+
+    code = "bad_subject"
 
 
 class UnexpectedError(OpswireError):
@@ -132,6 +138,7 @@ class Deliveries:
         self._redelivered = metrics.redelivered.labels(route.stem)
         verdicts = ("ack", *(disposition.value for disposition in Disposition))
         self._handled = {verdict: metrics.handled.labels(route.stem, verdict) for verdict in verdicts}
+        self._carries_request = "{request_id}" in route.template
         self._span_name = f"process {route.template}"
         self.in_progress: dict[int, Msg] = {}
 
@@ -170,7 +177,7 @@ class Deliveries:
         )
 
     def _request_key(self, subject: str) -> str | None:
-        if "{request_id}" not in self._route.template:
+        if not self._carries_request:
             return None
         tokens = subject.split(".")
         return f"{tokens[2]}/{tokens[3]}"
@@ -194,6 +201,8 @@ class Deliveries:
         if attempt > 1:
             self._redelivered.inc()
         try:
+            if self._carries_request and not delivery.has_valid_key:
+                raise BadSubjectError("source or request id in the subject is not one that can be answered")
             body, delivery.envelope = read_message(self._route, message.data, message.headers)
             self._check_deadline(delivery)
             delivery.message = body
@@ -207,10 +216,7 @@ class Deliveries:
         return "ack", 0.0
 
     def _check_deadline(self, delivery: Delivery) -> None:
-        if UPSTREAM in self._route.senders:
-            return  # an upstream's deadline is in its body; its headers are not believed
-        deadline_ns = delivery.deadline_ns
-        if deadline_ns is not None and time.time_ns() >= deadline_ns:
+        if self._deadline_is_over(delivery):
             raise DeadlineError("the deadline had passed before the work began")
 
     async def _decide(self, error: OpswireError, message: Msg, delivery: Delivery) -> tuple[str, float]:
@@ -236,7 +242,9 @@ class Deliveries:
         return error.disposition.value, 0.0
 
     def _deadline_is_over(self, delivery: Delivery) -> bool:
-        return delivery.deadline_ns is not None and time.time_ns() >= delivery.deadline_ns
+        # An upstream's deadline is in its body; its headers are not believed.
+        deadline_ns = None if UPSTREAM in self._route.senders else delivery.deadline_ns
+        return deadline_ns is not None and time.time_ns() >= deadline_ns
 
     def _settle(self, message: Msg, verdict: str, delay_s: float) -> None:
         answer = b'-NAK {"delay": %d}' % int(delay_s * 1e9) if verdict == "retry" else b"+ACK"

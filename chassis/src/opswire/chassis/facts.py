@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 import time
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from nats.aio.msg import Msg
 from opswire.chassis.errors import RetryableError
 from opswire.chassis.publisher import BrokerAwayError, Publisher, PublishTimeoutError, SubjectTakenError
 from opswire.chassis.wire import WireClient
+from opswire.contracts.envelope import HEADER_MESSAGE_ID
 
 PATIENCE_S = 15.0
 
@@ -39,14 +41,17 @@ class Facts:
     async def publish(self, subject: str, header: bytes, body: bytes, patience_s: float = PATIENCE_S) -> Fact:
         """Make `body` the fact of `subject`, or learn which fact stands there.
 
-        Repeats unknown publishes with the same `Nats-Msg-Id` for `patience_s` seconds. Raises RetryableError when the
-        broker stays away that long (the fact may or may not exist: repeat the whole handling), PublishRefusedError.
+        `header` holds no message id: unknown publishes are repeated with the same one, the subject, for `patience_s`
+        seconds. Raises RetryableError when the broker stays away that long (the fact may or may not exist: repeat the
+        whole handling), PublishRefusedError.
         """
         until = time.monotonic() + patience_s
         delay_s = 0.05
+        message_id = subject
         while True:
+            identified = b"%b%b: %b\r\n" % (header, HEADER_MESSAGE_ID.encode(), message_id.encode())
             try:
-                stored = await self._publisher.publish(subject, header, body)
+                stored = await self._publisher.publish(subject, identified, body)
             except SubjectTakenError:
                 return await self._standing(subject, body)
             except (PublishTimeoutError, BrokerAwayError):
@@ -55,9 +60,13 @@ class Facts:
                 await asyncio.sleep(delay_s * random.uniform(0.5, 1.5))  # noqa: S311  jitter
                 delay_s = min(delay_s * 2, 2.0)
                 continue
-            if stored.duplicate:
+            if not stored.duplicate:
+                return Fact(stored.sequence, body, ours=True)
+            if await self.read(subject) is not None:
                 return await self._standing(subject, body)
-            return Fact(stored.sequence, body, ours=True)
+            # Somebody used our id for another message within the duplicate window. Only here another id is safe to
+            # take, and needed: the subject takes one message whatever its id.
+            message_id = f"{subject}/{secrets.token_hex(8)}"
 
     async def _standing(self, subject: str, body: bytes) -> Fact:
         found = await self.read(subject)

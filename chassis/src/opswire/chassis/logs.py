@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import MutableMapping
 from typing import Any
@@ -11,7 +12,8 @@ import orjson
 import structlog
 from opswire.chassis.telemetry import current_span
 
-_REDACTED_KEYS = frozenset({"password", "secret", "token", "authorization", "credential", "private_key"})
+_SECRET_KEY = re.compile(r"(^|_)(password|secret|token|authorization|credential|private_key|api_key)s?$", re.I)
+REDACTED = "[redacted]"
 
 
 def _add_trace(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -25,16 +27,28 @@ def _add_trace(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMappi
 
 
 def _redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    for key in event.keys() & _REDACTED_KEYS:
-        event[key] = "[redacted]"
+    for key, value in event.items():
+        if _SECRET_KEY.search(key):
+            event[key] = REDACTED
+        elif isinstance(value, dict):
+            event[key] = _redact(_, __, dict(value))
     return event
 
 
 class _LibraryFormatter(logging.Formatter):
     """Library log records as JSON lines of the same form."""
 
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self._service = service
+
     def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {"level": record.levelname.lower(), "event": record.getMessage(), "logger": record.name}
+        line: dict[str, Any] = {
+            "event": record.getMessage(),
+            "service": self._service,
+            "level": record.levelname.lower(),
+            "logger": record.name,
+        }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return orjson.dumps(line).decode()
@@ -44,7 +58,7 @@ def configure_logs(service: str, level: str) -> None:
     """Write JSON lines to standard output. The one redaction point: values under secret-like keys never leave."""
     number = logging.getLevelNamesMapping()[level.upper()]
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(_LibraryFormatter())
+    handler.setFormatter(_LibraryFormatter(service))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
     def add_service(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -70,7 +70,14 @@ def stream_configs(replicas: int) -> list[Config]:
             "max_msgs_per_subject": 100_000,
             "duplicate_window": 120 * SECOND_NS,
         },
-        common | {"name": PARKED, "subjects": _subjects(PARKED), "max_msgs_per_subject": 1, "max_age": 90 * DAY_NS},
+        common
+        | {
+            "name": PARKED,
+            "subjects": _subjects(PARKED),
+            "max_msgs_per_subject": 1,
+            "discard": "old",
+            "max_age": 90 * DAY_NS,
+        },
         common
         | {
             "name": TIMERS,

@@ -47,9 +47,10 @@ class Sender:
         Raises RetryableError when the broker stays away, PublishRefusedError when it will never take it.
         """
         body = message.to_bytes()
+        identity = None if route.once else message_id or subject  # a fact's identity is its own affair
         name = f"send {route.template}"
         with span(name, Stage.PUBLISH_ACK, _attributes(route, subject), kind="PRODUCER") as current:
-            header = self._header(route, current, message_id or subject, deadline_ns, extra_headers)
+            header = self._header(route, current, identity, deadline_ns, extra_headers)
             if route.ends_request:
                 current.attributes["opswire.outcome"] = str(getattr(message, "status", ""))
             if route.once:
@@ -62,7 +63,7 @@ class Sender:
             return True
 
     def _header(
-        self, route: Route, current: Span, message_id: str, deadline_ns: int | None, extra: dict[str, str] | None
+        self, route: Route, current: Span, message_id: str | None, deadline_ns: int | None, extra: dict[str, str] | None
     ) -> bytes:
         """The envelope as header lines: what never changes for a route is encoded once.
 
@@ -74,8 +75,10 @@ class Sender:
             self._constant_lines[route.stem] = constant
         text = (
             f"{constant}{HEADER_ID}: {current.span_id}\r\n{HEADER_TIME}: {rfc3339(time.time_ns())}\r\n"
-            f"{HEADER_TRACEPARENT}: {current.traceparent}\r\n{HEADER_MESSAGE_ID}: {message_id}\r\n"
+            f"{HEADER_TRACEPARENT}: {current.traceparent}\r\n"
         )
+        if message_id is not None:
+            text += f"{HEADER_MESSAGE_ID}: {message_id}\r\n"
         if deadline_ns is not None:
             text += f"{HEADER_DEADLINE}: {deadline_ns // 1_000_000}\r\n"
         if extra:

@@ -13,27 +13,31 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 
+from nats.errors import Error as NatsError
 from opswire.chassis.bus import Bus
 from opswire.chassis.caching.log import InvalidationLog
 from opswire.chassis.delivery import Deliveries, EndRequest, Handler
 from opswire.chassis.durability import check_durability
-from opswire.chassis.errors import OpswireError
+from opswire.chassis.errors import OpswireError, RetryableError
 from opswire.chassis.facts import Facts
 from opswire.chassis.health import HttpServer, create_health_app
 from opswire.chassis.logs import configure_logs, get_logger
 from opswire.chassis.metrics import Metrics
 from opswire.chassis.parking import Parking
 from opswire.chassis.publisher import Publisher
+from opswire.chassis.reading import describe
 from opswire.chassis.sending import Sender
 from opswire.chassis.settings import ServiceSettings
 from opswire.chassis.sinks import sinks_of
 from opswire.chassis.telemetry import exporter
 from opswire.contracts.route import Consumer, Route
 from opswire.contracts.routes import FACTS, PARKED
+from pydantic import ValidationError
 from starlette.routing import BaseRoute
 
 Hook = Callable[[], Awaitable[None]]
 EXIT_CANNOT_START = 78  # EX_CONFIG: restarting does not help
+EXIT_UNAVAILABLE = 69  # EX_UNAVAILABLE: what the service needs is away; restarting later helps
 
 
 class Service:
@@ -137,7 +141,8 @@ class Service:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        await self.start()
+        if not await self._started():
+            return
         # Long-lived start-up objects are never garbage; looking at them again cost 13 to 33 % and gave p99 spikes.
         gc.collect()
         gc.freeze()
@@ -145,9 +150,26 @@ class Service:
         await self._stop.wait()
         await self.stop()
 
+    async def _started(self) -> bool:
+        """Start; False when a signal ended the attempt. Raises what `start` raises."""
+        starting = asyncio.create_task(self.start())
+        stopping = asyncio.create_task(self._stop.wait())
+        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if starting.done():
+            await starting
+            return True
+        starting.cancel()
+        await asyncio.wait((starting,))
+        get_logger().info("ended before it was ready")
+        return False
+
 
 def run_service(name: str, create: Callable[[], Service | Awaitable[Service]]) -> None:
-    """Run a service as this process' main job. Exit code 78 with one clear line when it cannot start."""
+    """Run a service as this process' main job.
+
+    Ends with one clear line when it cannot start: exit code 78 where a restart does not help, 69 where it may later.
+    """
     configure_logs(name, os.environ.get("OPSWIRE_LOG_LEVEL", "INFO"))
 
     async def main() -> None:
@@ -155,9 +177,17 @@ def run_service(name: str, create: Callable[[], Service | Awaitable[Service]]) -
             made = create()
             service = made if isinstance(made, Service) else await made
             await service.run()
+        except ValidationError as error:
+            get_logger().error("cannot start", reason=f"a setting (OPSWIRE_...) is wrong: {describe(error)}")
+            sys.exit(EXIT_CANNOT_START)
+        except NatsError as error:
+            reason = f"the broker refuses what a service needs (is JetStream on?): {type(error).__name__}: {error}"
+            get_logger().error("cannot start", reason=reason)
+            sys.exit(EXIT_CANNOT_START)
         except (OpswireError, OSError) as error:
             get_logger().error("cannot start", reason=str(error))
-            sys.exit(EXIT_CANNOT_START)
+            away = isinstance(error, ConnectionError | RetryableError)
+            sys.exit(EXIT_UNAVAILABLE if away else EXIT_CANNOT_START)
 
     if sys.platform != "win32":
         import uvloop

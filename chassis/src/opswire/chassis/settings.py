@@ -27,6 +27,8 @@ class ServiceSettings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     stream_replicas: Annotated[int, Field(ge=1, le=5)] = 1
     in_flight_messages_max: Annotated[int, Field(ge=1, le=10_000)] = 256
+    connect_patience_s: Annotated[float, Field(gt=0, le=600)] = 10.0
+    """How long a starting service waits for the broker before it gives up; a running one reconnects for ever."""
     drain_timeout_s: Annotated[float, Field(gt=0, le=600)] = 10.0
     delivery: Literal["fast", "stock"] = "fast"
     """`stock` uses FastStream's own delivery loop, for comparison; the promises are the same."""

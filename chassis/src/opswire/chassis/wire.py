@@ -90,14 +90,16 @@ class WireClient(Client):
             self._transport.write(b"".join(pending))
 
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
+        # Anybody may publish on a subject that is not UTF-8, and nats-py's reading loop would end on it for good.
+        text = subject.decode("utf-8", "backslashreplace")
         callback = self._direct.get(sid)
         if callback is None:
-            await super()._process_msg(sid, subject, reply, data, headers)
+            await super()._process_msg(sid, text.encode(), reply, data, headers)
             return
         self.stats["in_msgs"] += 1
         self.stats["in_bytes"] += len(data)
         try:
-            callback(subject.decode(), reply.decode(), data, headers or None)
+            callback(text, reply.decode("utf-8", "backslashreplace"), data, headers or None)
         except Exception as error:  # noqa: BLE001  an error here would end nats-py's reading loop for good
             await self._error_cb(error)
 

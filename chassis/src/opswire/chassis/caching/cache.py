@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import orjson
 from cachebox import LRUCache
@@ -22,6 +22,8 @@ from opswire.chassis.stages import Stage
 from opswire.chassis.telemetry import span
 
 ValueT = TypeVar("ValueT")
+JOINS_MAX = 2
+"""How many flights of others a read waits for in turn before it loads for itself."""
 Load = Callable[[], Awaitable[tuple[ValueT, list[str]]]]
 """Answers the value and the tags that it depends on."""
 
@@ -55,6 +57,9 @@ class _Entry(Generic[ValueT]):
     expires_s: float
 
 
+_Flight: TypeAlias = asyncio.Future[_Entry[ValueT]]
+
+
 class Cache(Generic[ValueT]):
     """One named cache. Keys must hold everything the value depends on that no tag says."""
 
@@ -76,7 +81,7 @@ class Cache(Generic[ValueT]):
         self._ttl_s = ttl_s
         self._enabled = enabled
         self._memory: LRUCache[str, _Entry[ValueT]] = LRUCache(entries_max)
-        self._flights: dict[str, asyncio.Future[_Entry[ValueT]]] = {}
+        self._flights: dict[str, _Flight[ValueT]] = {}
         self._reads = {
             outcome: metrics.cache_reads.labels(name, outcome)
             for outcome in ("memory", "shared", "coalesced", "miss", "bypass", "stale", "poisoned")
@@ -87,36 +92,40 @@ class Cache(Generic[ValueT]):
 
         Raises what `load` raises.
         """
+        flight: _Flight[ValueT] | None = None
         with span("cache lookup", Stage.CACHE_LOOKUP, {"opswire.cache.name": self._name}) as current:
             if not self._enabled or not self._log.inside_lease:
                 outcome, entry = "bypass", None
             else:
-                outcome, entry = await self._find(key)
+                outcome, entry = await self._find_here(key)
+                if entry is None:
+                    # Led from here on, before anything is awaited: who comes next joins instead of asking too.
+                    flight = self._lead(key)
+                    outcome, entry = await self._find_shared(key, flight)
             current.attributes["opswire.cache.outcome"] = outcome
         self._reads[outcome].inc()
         if entry is not None:
             return entry.value, outcome
-        if outcome == "bypass":
+        if flight is None:
             return (await load())[0], outcome
-        return (await self._load_as_leader(key, load)).value, outcome
+        return (await self._load_as_leader(key, load, flight)).value, outcome
 
-    async def _find(self, key: str) -> tuple[str, _Entry[ValueT] | None]:
+    async def _find_here(self, key: str) -> tuple[str, _Entry[ValueT] | None]:
+        """What memory holds, or what another's flight brings."""
         entry = self._memory.get(key)
         if entry is not None:
             if self._is_good(entry):
                 return "memory", entry
             self._reads["stale"].inc()
             self._memory.pop(key, None)
-        flight = self._flights.get(key)
-        if flight is not None:
+        for _ in range(JOINS_MAX):
+            flight = self._flights.get(key)
+            if flight is None:
+                break
             joined = await asyncio.shield(flight)
             # Whoever joins another's flight checks again after it: the flight began before this read did.
             if self._is_good(joined):
                 return "coalesced", joined
-        shared = await self._find_shared(key)
-        if shared is not None:
-            self._memory[key] = shared
-            return "shared", shared
         return "miss", None
 
     def _is_good(self, entry: _Entry[ValueT]) -> bool:
@@ -126,16 +135,40 @@ class Cache(Generic[ValueT]):
             and self._log.inside_lease
         )
 
-    async def _find_shared(self, key: str) -> _Entry[ValueT] | None:
-        if self._shared is None:
-            return None
-        data = await self._shared.get(self._key(key))
+    def _lead(self, key: str) -> _Flight[ValueT]:
+        flight: _Flight[ValueT] = asyncio.get_running_loop().create_future()
+        flight.add_done_callback(_retrieve)
+        self._flights[key] = flight
+        return flight
+
+    def _land(self, key: str, flight: _Flight[ValueT], result: _Entry[ValueT] | BaseException) -> None:
+        if self._flights.get(key) is flight:
+            del self._flights[key]
+        if isinstance(result, _Entry):
+            flight.set_result(result)
+        else:
+            flight.set_exception(result if isinstance(result, Exception) else ConnectionError("the leader was stopped"))
+
+    async def _find_shared(self, key: str, flight: _Flight[ValueT]) -> tuple[str, _Entry[ValueT] | None]:
+        """What the shared level holds: then the flight has landed."""
+        try:
+            entry = await self._read_shared(key)
+        except BaseException as error:
+            self._land(key, flight, error)
+            raise
+        if entry is None:
+            return "miss", None
+        self._memory[key] = entry
+        self._land(key, flight, entry)
+        return "shared", entry
+
+    async def _read_shared(self, key: str) -> _Entry[ValueT] | None:
+        data = await self._shared.get(self._key(key)) if self._shared is not None else None
         if data is None:
             return None
         try:
-            epoch, stamp, expires_s, tags, text = orjson.loads(data)
-            entry = _Entry(self._codec.decode(text.encode()), tuple(tags), str(epoch), int(stamp), float(expires_s))
-        except (ValueError, TypeError, AttributeError):
+            entry = self._decoded(key, data)
+        except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError):
             self._reads["poisoned"].inc()
             return None
         if not self._is_good(entry):
@@ -143,24 +176,24 @@ class Cache(Generic[ValueT]):
             return None
         return entry
 
-    async def _load_as_leader(self, key: str, load: Load[ValueT]) -> _Entry[ValueT]:
-        loop = asyncio.get_running_loop()
-        flight: asyncio.Future[_Entry[ValueT]] = loop.create_future()
-        flight.add_done_callback(_retrieve)
-        self._flights[key] = flight
+    def _decoded(self, key: str, data: bytes) -> _Entry[ValueT]:
+        """The entry in bytes of the shared level. Raises ValueError and its like when they are not one for this key."""
+        own, epoch, stamp, expires_s, tags, text = orjson.loads(data)
+        if own != key or not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+            raise ValueError("not an entry of this key")
+        return _Entry(self._codec.decode(text.encode()), tuple(tags), str(epoch), int(stamp), float(expires_s))
+
+    async def _load_as_leader(self, key: str, load: Load[ValueT], flight: _Flight[ValueT]) -> _Entry[ValueT]:
         epoch, stamp = self._log.epoch, self._log.applied  # before the load: stamping after it lets a lost race in
         try:
             value, tags = await load()
         except BaseException as error:
-            flight.set_exception(error if isinstance(error, Exception) else ConnectionError("the leader was stopped"))
+            self._land(key, flight, error)
             raise
-        finally:
-            if self._flights.get(key) is flight:
-                del self._flights[key]
         # Jitter, so that what was filled together does not expire together.
         expires_s = time.time() + self._ttl_s * random.uniform(0.9, 1.1)  # noqa: S311
         entry = _Entry(value, tuple(tags), epoch, stamp, expires_s)
-        flight.set_result(entry)
+        self._land(key, flight, entry)
         await self._keep(key, entry)
         return entry
 
@@ -170,14 +203,14 @@ class Cache(Generic[ValueT]):
         self._memory[key] = entry
         if self._shared is not None:
             text = self._codec.encode(entry.value).decode()
-            data = orjson.dumps([entry.epoch, entry.stamp, entry.expires_s, entry.tags, text])
+            data = orjson.dumps([key, entry.epoch, entry.stamp, entry.expires_s, entry.tags, text])
             await self._shared.set(self._key(key), data, max(1.0, entry.expires_s - time.time()))
 
     def _key(self, key: str) -> str:
         return f"opswire:{self._name}:{key}"
 
 
-def _retrieve(flight: asyncio.Future[_Entry[ValueT]]) -> None:
+def _retrieve(flight: _Flight[ValueT]) -> None:
     """Mark a failed flight's error as seen; the leader raises it, and so does everyone who joined."""
     if not flight.cancelled():
         flight.exception()

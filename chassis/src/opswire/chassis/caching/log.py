@@ -13,6 +13,7 @@ monotonic clock that runs at another rate, and a source that itself answers stal
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -81,8 +82,7 @@ class InvalidationLog:
         self._lease_until_s = 0.0
         if self._task is not None:
             self._task.cancel()
-        if self._subscription is not None and not self._bus.client.is_closed:
-            await self._subscription.unsubscribe()
+        await self._unfollow()
 
     async def _stream_state(self) -> tuple[str, int]:
         """Creation time and last sequence, from the stream's leader."""
@@ -98,10 +98,16 @@ class InvalidationLog:
         self.tag_sequences.clear()
         await self._follow()
 
+    async def _unfollow(self) -> None:
+        # Forgotten first: a subscription that is already ended must not keep us from following anew.
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            with contextlib.suppress(NatsError):
+                await subscription.unsubscribe()
+
     async def _follow(self) -> None:
         async with self._follow_lock:
-            if self._subscription is not None:
-                await self._subscription.unsubscribe()
+            await self._unfollow()
             client = self._bus.client
             inbox = client.new_inbox()
             self._consumer_sequence = 0
@@ -149,7 +155,7 @@ class InvalidationLog:
         self._apply(message, sequence)
 
     def _apply(self, message: Msg, sequence: int) -> None:
-        if sequence != self.applied + 1 and self.applied:
+        if sequence != self.applied + 1:
             # Messages between were removed by the stream's limit: what they invalidated is not known.
             self.floor = max(self.floor, sequence - 1)
         try:
