@@ -119,7 +119,8 @@ def faults_of(case: Case, reply: Reply, watcher: Watcher) -> list[str]:
         faults.append(f"parked as {record['code']}, wanted {sorted(case.codes)}")
     if base64.b64decode(record["body_base64"]) != case.body:
         faults.append("the parked bytes are not the original ones")
-    if (record["service"], record["subject"]) != (case.reader, case.subject.decode("utf-8", "backslashreplace")[:1_000]):
+    subject = case.subject.decode("utf-8", "backslashreplace")[:1_000]
+    if (record["service"], record["subject"]) != (case.reader, subject):
         faults.append(f"parked by {record['service']} as of {record['subject'][:100]}")
     if record["headers"] != headers_of(case):
         faults.append(f"parked with the headers {str(record['headers'])[:200]}")
