@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nats
 import pytest
-from opswire.chassis.delivery import Delivery
+from opswire.chassis.delivery import Delivery, retry_delay_s
 from opswire.chassis.embedded.nats_server import NatsServer
 from opswire.chassis.errors import OpswireError, RejectedError, RetryableError
 from opswire.chassis.service import Service
@@ -133,8 +133,10 @@ async def test_a_poison_message_is_parked_with_its_bytes_and_the_next_one_is_han
 
 
 async def test_a_fault_of_ours_is_tried_then_parked_and_the_request_fails(
-    settings: ServiceSettings, upstream: Upstream
+    settings: ServiceSettings, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("opswire.chassis.delivery.retry_delay_s", lambda attempt: 0.01)  # the growth is tested below
+
     async def handle(request: RequestSubmitted, delivery: Delivery) -> None:
         raise ZeroDivisionError
 
@@ -180,11 +182,19 @@ async def test_a_restarted_broker_is_followed_without_a_restart_of_ours(
         assert len(await upstream.stored("opswire.v1.test.*.intent")) == 2
 
 
+def test_the_delay_before_a_retry_grows_to_a_bound_with_jitter() -> None:
+    for attempt, middle_s in ((1, 0.2), (2, 0.4), (5, 3.2), (7, 10.0), (25, 10.0), (1_000, 10.0)):
+        delays = [retry_delay_s(attempt) for _ in range(50)]
+        assert all(0.5 * middle_s <= delay <= 1.5 * middle_s for delay in delays)
+        assert len(set(delays)) > 1
+
+
 async def submit_when_back(upstream: Upstream, text: str) -> str:
     async with asyncio.timeout(20):
         while True:
             try:
-                return await upstream.submit(text, request_id=f"after-{text}")
+                await asyncio.wait_for(upstream.submit(text, request_id=f"after-{text}"), 0.5)
+                return f"after-{text}"
             except (nats.errors.Error, TimeoutError) as error:
                 if "maximum messages per subject" in str(error):
                     return f"after-{text}"

@@ -128,7 +128,12 @@ class Service:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.log.stop()
-        await self.bus.stop()
+        try:
+            await self.bus.stop()
+        except NatsError as error:
+            # The broker is away: there is nobody to drain with. What was not acknowledged comes again.
+            get_logger().info("ended without the broker", error=type(error).__name__)
+            await self.bus.client.close()
         for hook in self.at_end:
             await hook()
         if self._http is not None:
@@ -157,7 +162,11 @@ class Service:
         await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if starting.done():
-            await starting
+            try:
+                await starting
+            except NatsError as error:
+                reason = f"the broker refuses what a service needs (is JetStream on?): {type(error).__name__}: {error}"
+                raise ConnectionError(reason) from error
             return True
         starting.cancel()
         await asyncio.wait((starting,))
@@ -179,10 +188,6 @@ def run_service(name: str, create: Callable[[], Service | Awaitable[Service]]) -
             await service.run()
         except ValidationError as error:
             get_logger().error("cannot start", reason=f"a setting (OPSWIRE_...) is wrong: {describe(error)}")
-            sys.exit(EXIT_CANNOT_START)
-        except NatsError as error:
-            reason = f"the broker refuses what a service needs (is JetStream on?): {type(error).__name__}: {error}"
-            get_logger().error("cannot start", reason=reason)
             sys.exit(EXIT_CANNOT_START)
         except (OpswireError, OSError) as error:
             get_logger().error("cannot start", reason=str(error))

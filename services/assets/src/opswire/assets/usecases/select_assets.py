@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from opswire.assets.usecases.reading import InventoryReader
-from opswire.assets.usecases.resolve import NO_ASSET_INTENTS, NOTHING, Selection, resolve
+from opswire.assets.usecases.resolve import NAMING_TYPES, NO_ASSET_INTENTS, NOTHING, Selection, resolve
+from opswire.assets.vocabulary import fold
 from opswire.contracts.caches_invalidated.tags import INVENTORY, asset_tag, name_tag
-from opswire.contracts.findings import IntentFinding
+from opswire.contracts.findings import Asset, IntentFinding
 from opswire.contracts.taxonomy import INTENTS
-from opswire.contracts.types import EntityType
 
 
 class SelectionCache(Protocol):
@@ -51,11 +51,23 @@ def key_of(intent: IntentFinding) -> str:
 
 
 def tags_of(intent: IntentFinding, selection: Selection) -> list[str]:
-    """What the selection depends on. Lists, and whatever was found by address, depend on the whole inventory."""
-    if selection.kind != "named" or any(entity.type is EntityType.IP for entity in intent.entities):
+    """What the selection depends on: its assets, and the names used; a list depends on the whole inventory.
+
+    So does what was not found by its name: by address, behind a port, or not at all. Any asset may come to have it.
+    """
+    found = (*selection.assets, *selection.hosts)
+    values = [entity.value.strip() for entity in intent.entities if entity.type in NAMING_TYPES]
+    answering = {fold(name) for asset in found for name in _names_of(asset)}
+    # Tags compare names in lower case, the inventory folds them: beyond ASCII the two may differ.
+    if selection.kind != "named" or not all(value.isascii() and fold(value) in answering for value in values):
         return [INVENTORY]
-    names = {entity.value for entity in intent.entities}
+    names = {*values, *(asset.parent for asset in selection.assets if asset.parent)}
     names |= {name.partition(".")[0] for name in names}
-    names |= {asset.parent for asset in selection.assets if asset.parent}
-    assets = {asset.id for asset in (*selection.assets, *selection.hosts)}
+    assets = {asset.id for asset in found}
     return [*(asset_tag(asset_id) for asset_id in sorted(assets)), *(name_tag(name) for name in sorted(names) if name)]
+
+
+def _names_of(asset: Asset) -> set[str]:
+    """The names an asset answers to: its own, its aliases, and the short forms of domain names."""
+    names = {asset.name, *asset.aliases}
+    return names | {name.partition(".")[0] for name in names if "@" not in name}
