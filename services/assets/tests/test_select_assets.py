@@ -11,8 +11,9 @@ from opswire.assets.adapters.sql_reader import SqlReader
 from opswire.assets.errors import AssetClarificationError
 from opswire.assets.inventory.store import Inventory
 from opswire.assets.records import AssetRecord
+from opswire.assets.usecases import resolve as resolving
 from opswire.assets.usecases.resolve import Selection, resolve
-from opswire.assets.usecases.select_assets import SelectAssets, key_of
+from opswire.assets.usecases.select_assets import NAMING_TYPES, SelectAssets, key_of
 from opswire.contracts.asset_changed import AssetChanged
 from opswire.contracts.caches_invalidated.tags import tags_of_change
 from opswire.contracts.findings import Entity, IntentFinding
@@ -203,3 +204,7 @@ def test_the_key_holds_name_and_entities_in_order() -> None:
     long = [key_of(intent("status.check " + " ".join(f"host:h{n}{end}" for n in range(60)))) for end in "ab"]
     assert long[0] != long[1]
     assert max(map(len, long)) <= 200
+
+
+def test_the_names_that_are_tagged_are_the_names_that_are_resolved() -> None:
+    assert resolving._NAMES == NAMING_TYPES

@@ -41,9 +41,7 @@ NO_ASSET_INTENTS = frozenset(
 LIST_INTENTS = frozenset({IntentName.ASSET_LIST, IntentName.ASSET_COUNT})
 PARENT_DEPTH_MAX = 8
 
-NAMING_TYPES = frozenset(
-    {EntityType.HOST, EntityType.SERVICE, EntityType.APPLICATION, EntityType.DATABASE, EntityType.IP}
-)
+_NAMES = frozenset({EntityType.HOST, EntityType.SERVICE, EntityType.APPLICATION, EntityType.DATABASE, EntityType.IP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ async def resolve(intent: IntentFinding, reader: InventoryReader) -> Selection:
     """
     if intent.name in NO_ASSET_INTENTS:
         return NOTHING
-    names = [entity for entity in intent.entities if entity.type in NAMING_TYPES]
+    names = [entity for entity in intent.entities if entity.type in _NAMES]
     if names and intent.name not in LIST_INTENTS:
         assets = await resolve_named(intent, names, reader)
         if not assets:

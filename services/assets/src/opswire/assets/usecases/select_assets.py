@@ -8,11 +8,17 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from opswire.assets.usecases.reading import InventoryReader
-from opswire.assets.usecases.resolve import NAMING_TYPES, NO_ASSET_INTENTS, NOTHING, Selection, resolve
+from opswire.assets.usecases.resolve import NO_ASSET_INTENTS, NOTHING, Selection, resolve
 from opswire.assets.vocabulary import fold
 from opswire.contracts.caches_invalidated.tags import INVENTORY, asset_tag, name_tag
 from opswire.contracts.findings import Asset, IntentFinding
 from opswire.contracts.taxonomy import INTENTS
+from opswire.contracts.types import EntityType
+
+# The kinds of entity that `resolve` looks up as names.
+NAMING_TYPES = frozenset(
+    {EntityType.HOST, EntityType.SERVICE, EntityType.APPLICATION, EntityType.DATABASE, EntityType.IP}
+)
 
 
 class SelectionCache(Protocol):
