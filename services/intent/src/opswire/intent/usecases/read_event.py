@@ -56,7 +56,7 @@ def _alert(alert: object, common: dict[str, str], place: int) -> AlertSummary:
     annotations = _labels(alert.get("annotations"))
     summary = annotations.get("summary") or annotations.get("description") or annotations.get("message") or ""
     return AlertSummary(
-        name=labels.get("alertname") or "alert without a name",
+        name=labels.get("alertname", "")[:256] or "alert without a name",
         status="resolved" if alert.get("status") == "resolved" else "firing",
         severity=labels.get("severity", "")[:64] or None,
         labels=labels,
