@@ -1,6 +1,6 @@
 """The pipeline against its floor: the same three hops by hand, then ours with telemetry on, in one run on one machine.
 
-    just bench pipeline [--rounds 3] [--requests 3000] [--sync default|always] [--json]
+    just bench pipeline [--rounds 3] [--requests 3000] [--sync default|always] [--delivery fast|stock] [--json]
 
 Floor: nats-py, msgspec, no telemetry, no checks. Ours: four services, cached intent, a real inventory read (context
 cache off), traces to the local store. Same server binary, same stream settings, same load generator. Read the ratios.
@@ -88,7 +88,7 @@ def by_hand_commands(url: str) -> dict[str, tuple[list[str], dict[str, str]]]:
 
 
 def our_commands(
-    url: str, valkey_url: str, directory: Path, ports: dict[str, int]
+    url: str, valkey_url: str, directory: Path, ports: dict[str, int], delivery: str = "fast"
 ) -> dict[str, tuple[list[str], dict[str, str]]]:
     """The four services with everything on but the context cache, so that each request reads the inventory."""
     shared = {
@@ -99,6 +99,7 @@ def our_commands(
         "OPSWIRE_INVENTORY_URL": f"sqlite:///{directory / 'inventory.sqlite3'}",
         "OPSWIRE_CLASSIFIER_PATH": str(Path(tempfile.gettempdir()) / "opswire-bench-classifier.npz"),
         "OPSWIRE_LOG_LEVEL": "WARNING",
+        "OPSWIRE_DELIVERY": delivery,
     }
     return {
         name: (
@@ -165,7 +166,7 @@ def _row(chain: str, measured: Measured, chain_cpu_s: float, broker_cpu_s: float
     )
 
 
-async def round_by_hand(sync_always: bool, requests: int) -> list[Row]:
+async def round_by_hand(sync_always: bool, requests: int, _: str) -> list[Row]:
     """The floor, on a broker of its own."""
     with tempfile.TemporaryDirectory() as name, NatsServer(Path(name) / "nats", sync_always=sync_always) as server:
         await provision(server.url)
@@ -173,7 +174,7 @@ async def round_by_hand(sync_always: bool, requests: int) -> list[Row]:
             return await measure("by hand", server.url, pids, server.pid, requests)
 
 
-async def round_ours(sync_always: bool, requests: int) -> list[Row]:
+async def round_ours(sync_always: bool, requests: int, delivery: str) -> list[Row]:
     """Ours, on a broker of its own."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
@@ -184,7 +185,7 @@ async def round_ours(sync_always: bool, requests: int) -> list[Row]:
             await provision(server.url)
             await fill_inventory(directory)
             ports = {service: free_port() for service in SERVICES}
-            with processes(our_commands(server.url, valkey.url, directory, ports), directory) as pids:
+            with processes(our_commands(server.url, valkey.url, directory, ports, delivery), directory) as pids:
                 await wait_ready(ports)
                 await changes_are_published(ports["assets"])
                 return await measure("ours", server.url, pids, server.pid, requests)
@@ -233,13 +234,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds; medians are printed")
     parser.add_argument("--requests", type=int, default=3_000, help="requests per concurrency and round")
     parser.add_argument("--sync", choices=("default", "always"), default="default", help="the broker's file sync")
+    parser.add_argument("--delivery", choices=("fast", "stock"), default="fast", help="stock: FastStream's own loop")
     parser.add_argument("--json", action="store_true", help="machine-readable output")
     options = parser.parse_args()
     rows: list[Row] = []
     for number in range(options.rounds):
         for play in (round_by_hand, round_ours):
             print(f"round {number + 1} of {options.rounds}: {play.__name__} ...", file=sys.stderr, flush=True)
-            rows += asyncio.run(play(options.sync == "always", options.requests))
+            rows += asyncio.run(play(options.sync == "always", options.requests, options.delivery))
     table = medians(rows)
     if options.json:
         print(json.dumps({"sync": options.sync, "rows": [asdict(row) for row in table], "ratios": ratios(table)}))

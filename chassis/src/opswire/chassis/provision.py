@@ -36,58 +36,51 @@ def _subjects(stream: str) -> list[str]:
 def stream_configs(replicas: int) -> list[Config]:
     """The wanted configuration of every stream, in the broker's own JSON. Durations are in nanoseconds."""
     common: Config = {"retention": "limits", "num_replicas": replicas, "allow_direct": True, "storage": "file"}
-    return [
-        common
-        | {
-            "name": FACTS,
-            "subjects": _subjects(FACTS),
-            "max_msgs_per_subject": 1,
-            "discard": "new",
-            "discard_new_per_subject": True,
-            "deny_delete": True,
-            "deny_purge": True,
-            "max_age": 90 * DAY_NS,
-            "duplicate_window": 120 * SECOND_NS,
-            "max_msg_size": 327_680,
-        },
-        common
-        | {
-            "name": PROGRESS,
-            "subjects": _subjects(PROGRESS),
-            "storage": "memory",
-            "num_replicas": 1,
-            "discard": "old",
-            "max_age": 3_600 * SECOND_NS,
-            "max_bytes": 64 * 1024 * 1024,
-            "duplicate_window": 120 * SECOND_NS,
-        },
-        common
-        | {
-            "name": CHANGES,
-            "subjects": _subjects(CHANGES),
-            "discard": "old",
-            # Keeps the newest states of every asset for whoever starts from nothing, and bounds the invalidations.
-            "max_msgs_per_subject": 100_000,
-            "duplicate_window": 120 * SECOND_NS,
-        },
-        common
-        | {
-            "name": PARKED,
-            "subjects": _subjects(PARKED),
-            "max_msgs_per_subject": 1,
-            "discard": "old",
-            "max_age": 90 * DAY_NS,
-        },
-        common
-        | {
-            "name": TIMERS,
-            "subjects": [*_subjects(TIMERS), DEADLINE_SCHEDULE_WILDCARD],
-            "discard": "old",
-            "max_age": 2 * DAY_NS,
-            "allow_msg_schedules": True,
-            "allow_msg_ttl": True,
-        },
-    ]
+    return [common | {"subjects": _subjects(own["name"])} | own for own in (_facts(), *_others())]
+
+
+def _facts() -> Config:
+    """One message per subject, and neither a later one nor a deletion replaces it: the broker's own "once"."""
+    return {
+        "name": FACTS,
+        "max_msgs_per_subject": 1,
+        "discard": "new",
+        "discard_new_per_subject": True,
+        "deny_delete": True,
+        "deny_purge": True,
+        "max_age": 90 * DAY_NS,
+        "duplicate_window": 120 * SECOND_NS,
+        "max_msg_size": 327_680,
+    }
+
+
+def _others() -> list[Config]:
+    progress: Config = {
+        "name": PROGRESS,
+        "storage": "memory",
+        "num_replicas": 1,
+        "discard": "old",
+        "max_age": 3_600 * SECOND_NS,
+        "max_bytes": 64 * 1024 * 1024,
+        "duplicate_window": 120 * SECOND_NS,
+    }
+    changes: Config = {
+        "name": CHANGES,
+        "discard": "old",
+        # Keeps the newest states of every asset for whoever starts from nothing, and bounds the invalidations.
+        "max_msgs_per_subject": 100_000,
+        "duplicate_window": 120 * SECOND_NS,
+    }
+    parked: Config = {"name": PARKED, "max_msgs_per_subject": 1, "discard": "old", "max_age": 90 * DAY_NS}
+    timers: Config = {
+        "name": TIMERS,
+        "subjects": [*_subjects(TIMERS), DEADLINE_SCHEDULE_WILDCARD],
+        "discard": "old",
+        "max_age": 2 * DAY_NS,
+        "allow_msg_schedules": True,
+        "allow_msg_ttl": True,
+    }
+    return [progress, changes, parked, timers]
 
 
 def consumer_config(route: Route, consumer: Consumer) -> Config:
