@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from nats.js.api import DiscardPolicy
 from opswire.chassis.embedded.nats_server import NatsServer
 from opswire.chassis.errors import RetryableError
 from opswire.chassis.facts import Facts
@@ -16,7 +17,6 @@ from opswire.chassis.wire import WireClient
 from opswire.contracts.routes import FACTS
 
 SUBJECT = "opswire.v1.test.r1.intent"
-ID = f"Nats-Msg-Id: {SUBJECT}\r\n".encode()
 Connect = Callable[..., Awaitable[WireClient]]
 
 
@@ -32,13 +32,13 @@ async def facts(nats_server: NatsServer, connect: Connect) -> Facts:
 
 
 async def test_the_first_fact_stands(facts: Facts) -> None:
-    first = await facts.publish(SUBJECT, ID, b"one")
+    first = await facts.publish(SUBJECT, b"", b"one")
     assert (first.ours, first.body) == (True, b"one")
-    again = await facts.publish(SUBJECT, ID, b"one")
+    again = await facts.publish(SUBJECT, b"", b"one")
     assert (again.ours, again.sequence) == (True, first.sequence)
     other_id = await facts.publish(SUBJECT, b"Nats-Msg-Id: another\r\n", b"one")
     assert (other_id.ours, other_id.sequence) == (True, first.sequence)
-    for header in (ID, b"Nats-Msg-Id: a-third\r\n"):
+    for header in (b"", b"Nats-Msg-Id: a-third\r\n"):
         late = await facts.publish(SUBJECT, header, b"two")
         assert (late.ours, late.body, late.sequence) == (False, b"one", first.sequence)
     found = await facts.read(SUBJECT)
@@ -64,7 +64,7 @@ async def test_a_publish_whose_acknowledgement_is_lost_is_repeated_and_exists_on
 ) -> None:
     facts = await facts_on(await connect(wire.url))
     wire.mute = True
-    publishing = asyncio.create_task(facts.publish(SUBJECT, ID, b"one"))
+    publishing = asyncio.create_task(facts.publish(SUBJECT, b"", b"one"))
     assert await upstream.read(SUBJECT, 1, 10) == [b"one"]  # stored, and its writer was not told
     assert not publishing.done()
     wire.mute = False
@@ -81,7 +81,7 @@ async def test_another_writer_between_loss_and_repetition_is_not_overwritten(
     cut_off = await facts_on(await connect(wire.url))
     wire.closed = True
     wire.cut()
-    publishing = asyncio.create_task(cut_off.publish(SUBJECT, ID, b"late"))
+    publishing = asyncio.create_task(cut_off.publish(SUBJECT, b"", b"late"))
     await facts.publish(SUBJECT, b"Nats-Msg-Id: other\r\n", b"early")
     wire.closed = False
     fact = await asyncio.wait_for(publishing, 20)
@@ -98,14 +98,14 @@ async def test_a_broker_that_stays_away_is_a_fault_to_retry(nats_server: NatsSer
     nats_server.kill()
     await asyncio.wait_for(away.wait(), 10)
     with pytest.raises(RetryableError):
-        await facts.publish(SUBJECT, ID, b"one", patience_s=0.3)
+        await facts.publish(SUBJECT, b"", b"one", patience_s=0.3)
 
 
 async def test_too_large_a_message_is_refused_for_good(facts: Facts) -> None:
     for size in (400_000, 2_000_000):  # over the stream's limit, over the broker's
         with pytest.raises(PublishRefusedError):
-            await facts.publish(SUBJECT, ID, b"x" * size)
-    assert (await facts.publish(SUBJECT, ID, b"small")).ours
+            await facts.publish(SUBJECT, b"", b"x" * size)
+    assert (await facts.publish(SUBJECT, b"", b"small")).ours
 
 
 async def test_a_subject_that_no_stream_takes_is_the_brokers_absence_not_a_fact(facts: Facts) -> None:
@@ -124,3 +124,20 @@ async def test_the_publisher_tells_taken_from_stored_and_handles_many_at_once(
     with pytest.raises(SubjectTakenError):
         await publisher.publish("opswire.v1.test.r1.plan", b"", b"x")
     assert publisher._waiting == {}
+
+
+async def test_a_full_stream_is_no_taken_subject(nats_server: NatsServer, connect: Connect) -> None:
+    client = await connect(nats_server.url)
+    await client.jetstream().add_stream(name="FULL", subjects=["full.*"], max_msgs=1, discard=DiscardPolicy.NEW)
+    publisher = Publisher(client)
+    await publisher.start()
+    await publisher.publish("full.1", b"", b"x")
+    with pytest.raises(BrokerAwayError, match="cannot store"):
+        await publisher.publish("full.2", b"", b"x")
+
+
+async def test_an_id_that_somebody_else_used_does_not_cost_the_fact(facts: Facts, upstream: Upstream) -> None:
+    await upstream.publish("thief", b"{}", {"Nats-Msg-Id": SUBJECT})
+    fact = await facts.publish(SUBJECT, b"", b"mine")
+    assert fact.ours
+    assert await upstream.stored(SUBJECT) == [b"mine"]

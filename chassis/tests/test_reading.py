@@ -110,6 +110,7 @@ def test_a_structured_event_may_carry_its_data_as_base64_and_its_trace_in_a_head
         (event(data=None, data_base64=base64.b64encode(b"\xff").decode()), "body_not_utf8"),
         (event(type="opswire.request_submitted.v2"), "unknown_version"),
         (event(data={}), "schema_mismatch"),
+        (event(data={"request_id": "r", "text": "x", "deadline_ms": 10**30}), "schema_mismatch"),
         (b"[]", "body_not_an_object"),
     ],
 )

@@ -36,6 +36,10 @@ TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
         (f"00_{TRACE}-{PARENT}-01", None),
         (f"00-{TRACE[:-1]}g-{PARENT}-01", None),
         (f"00-{TRACE}{PARENT}-01" + "-" * 10, None),
+        (f"zz-{TRACE}-{PARENT}-01", None),
+        (f"00-{TRACE}-{PARENT}-zz", None),
+        (f"00-{TRACE}-{PARENT}-01-more", None),
+        (f"cc-{TRACE}-{PARENT}-01more", None),
     ],
 )
 def test_a_traceparent_is_read_or_refused(value: str | None, found: tuple[str, str] | None) -> None:
@@ -117,7 +121,7 @@ def test_without_sinks_nothing_is_kept() -> None:
     own = Exporter()
     own.start([], lambda _: None)
     own.offer(span("a", Stage.POLICY))
-    assert (own._queue, own.dropped) == ([], 0)
+    assert (len(own._queue), own.dropped) == (0, 0)
     own.stop()
 
 

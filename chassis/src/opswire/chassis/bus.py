@@ -1,8 +1,9 @@
 """The connection to the broker, with FastStream's subscribers on it and our delivery loop under them.
 
 FastStream declares the subscribers; what it does between the broker and a handler is replaced in one place,
-`_replace_delivery`: a private hook of FastStream 0.7.8, whose version is pinned and whose shape a test keeps. Measured here with `just bench pipeline --delivery stock`, then `fast`, 64 at once:
-1,400 requests a second over its own loop, 2,700 over this one; alone, 2.1 and 1.1 ms.
+`_replace_delivery`: a private hook of FastStream 0.7.8, whose version is pinned and whose shape a test keeps. Measured
+here with `just bench pipeline --delivery stock`, then `fast`, 64 at once: 1,400 requests a second over its own loop,
+2,700 over this one; alone, 2.1 and 1.1 ms.
 """
 
 from __future__ import annotations

@@ -141,6 +141,7 @@ class Deliveries:
         self._carries_request = "{request_id}" in route.template
         self._span_name = f"process {route.template}"
         self.in_progress: dict[int, Msg] = {}
+        metrics.in_flight.labels(route.stem).set_function(lambda: len(self.in_progress))
 
     async def handle(self, message: Msg) -> None:
         """Take one raw message through to its settlement. Never raises, except for cancellation."""

@@ -83,6 +83,8 @@ class Facts:
 
     async def read_message(self, subject: str) -> Msg | None:
         """The stored message with its headers (`Nats-Sequence`, `Nats-Time-Stamp`), or None."""
+        if not self._client.is_connected:
+            raise BrokerAwayError("not connected to the broker")
         # nats-py's request, not our publisher's: the answer's headers are wanted.
         try:
             message = await self._client.request(

@@ -56,7 +56,7 @@ class _LibraryFormatter(logging.Formatter):
 
 def configure_logs(service: str, level: str) -> None:
     """Write JSON lines to standard output. The one redaction point: values under secret-like keys never leave."""
-    number = logging.getLevelNamesMapping()[level.upper()]
+    number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)  # the settings refuse an unknown one
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_LibraryFormatter(service))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)

@@ -15,7 +15,7 @@ from nats.errors import ConnectionClosedError, MaxPayloadError
 from opswire.chassis.errors import OpswireError, RetryableError
 from opswire.chassis.wire import WireClient
 
-SUBJECT_TAKEN = 10077  # discard_new_per_subject: the fact is already there
+STORE_REFUSED = 10077
 
 
 class PublishTimeoutError(RetryableError):
@@ -105,8 +105,9 @@ def _stored(subject: str, answer: dict[str, Any]) -> Stored:
     error = answer.get("error")
     if error is None:
         return Stored(answer["stream"], answer["seq"], answer.get("duplicate", False))
-    if error.get("err_code") == SUBJECT_TAKEN:
+    # The broker has one code for every refusal of its store; only the words tell a taken subject from a full stream.
+    if error.get("err_code") == STORE_REFUSED and "per subject" in str(error.get("description")):
         raise SubjectTakenError(f"{subject} holds a message already")
-    if error.get("code") == 503:
+    if error.get("code") == 503 or error.get("err_code") == STORE_REFUSED:
         raise BrokerAwayError(f"the broker cannot store just now: {error.get('description')}")
     raise PublishRefusedError(f"the broker refuses {subject}: {error.get('description')}")

@@ -106,10 +106,11 @@ class PullLoop:
         # 404 and 408 end one request; 409 says that the consumer or leader is gone. All leave places unfilled.
         pending = headers.get("Nats-Pending-Messages", "")
         self._asked = max(0, self._asked - int(pending)) if pending.isdigit() else 0
-        if status == "409":
-            get_logger().info("pull request ended by the broker", consumer=self._durable, headers=headers)
-            return  # the watch asks again half a second later
-        self._ask()
+        if status in ("404", "408"):
+            self._ask()
+            return
+        # 503: nobody answers, the stream may be gone. Asking at once would be a hot loop; the watch asks again.
+        get_logger().info("pull request ended by the broker", consumer=self._durable, headers=headers)
 
     async def _watch_over(self) -> None:
         """Ask anew when the broker has been silent for two heartbeats: after a restart it knows no old request."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-import orjson
 from opswire.chassis.body import read_body
 from opswire.chassis.errors import PoisonError
 from opswire.contracts.envelope import Envelope, EnvelopeError, parse_type, unwrap_structured
@@ -64,7 +64,7 @@ def read_message(route: Route, body: bytes, headers: dict[str, str] | None) -> t
     try:
         if is_newest(route.stem, version):
             return route.message.from_bytes(body), envelope
-        return route.message.from_bytes(orjson.dumps(upcast(route.stem, version, document))), envelope
+        return route.message.from_bytes(json.dumps(upcast(route.stem, version, document)).encode()), envelope
     except UnknownVersionError as error:
         raise UnknownMessageVersionError(str(error)) from error
     except ValidationError as error:
@@ -76,7 +76,7 @@ def _unwrap(document: dict[str, Any], headers: Envelope) -> tuple[Envelope, dict
         envelope, data = unwrap_structured(document)
     except EnvelopeError as error:
         raise BadEnvelopeError(error) from error
-    body = data if isinstance(data, bytes) else orjson.dumps(data)
+    body = data if isinstance(data, bytes) else json.dumps(data).encode()
     inner = read_body(body)
     if envelope.traceparent is None and headers.traceparent is not None:
         envelope = Envelope(**{name: getattr(envelope, name) for name in ("id", "source", "type", "time", "subject")},

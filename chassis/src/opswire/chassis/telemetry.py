@@ -13,6 +13,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar, Token
 from types import TracebackType
@@ -113,7 +114,7 @@ class Exporter:
     """A bounded queue and the thread that empties it into the sinks every quarter second."""
 
     def __init__(self) -> None:
-        self._queue: list[Span] = []
+        self._queue: deque[Span] = deque()
         self._sinks: tuple[Sink, ...] = ()
         self._wake = threading.Event()
         self._stopping = False
@@ -155,12 +156,17 @@ class Exporter:
             self._flush()
         self._flush()
         for sink in self._sinks:
-            sink.close()
+            try:
+                sink.close()
+            except Exception as error:  # noqa: BLE001  one sink's fault must not keep the others open
+                self._on_error(error)
 
     def _flush(self) -> None:
-        if not self._queue:
+        batch: list[Span] = []
+        while self._queue:  # taken one by one: only that is safe beside the loop's appending
+            batch.append(self._queue.popleft())
+        if not batch:
             return
-        batch, self._queue = self._queue, []
         for sink in self._sinks:
             try:
                 sink.write(batch)
@@ -210,8 +216,10 @@ def parse_traceparent(value: str | None) -> tuple[str, str] | None:
     """Trace and span id of a W3C `traceparent`, or None when it is absent or not well-formed."""
     if value is None or len(value) < 55 or value[2] != "-" or value[35] != "-" or value[52] != "-":
         return None
-    trace_id, span_id = value[3:35], value[36:52]
-    if value[:2] == "ff" or not (_HEX.issuperset(trace_id) and _HEX.issuperset(span_id)):
+    version, trace_id, span_id, flags = value[:2], value[3:35], value[36:52], value[53:55]
+    if version == "ff" or not _HEX.issuperset(version + trace_id + span_id + flags):
+        return None
+    if len(value) > 55 and (version == "00" or value[55] != "-"):
         return None
     if trace_id == "0" * 32 or span_id == "0" * 16:
         return None

@@ -17,6 +17,7 @@ from typing import Generic, Protocol, TypeAlias, TypeVar
 import orjson
 from cachebox import LRUCache
 from opswire.chassis.caching.log import InvalidationLog
+from opswire.chassis.errors import RetryableError
 from opswire.chassis.metrics import Metrics
 from opswire.chassis.stages import Stage
 from opswire.chassis.telemetry import span
@@ -147,7 +148,8 @@ class Cache(Generic[ValueT]):
         if isinstance(result, _Entry):
             flight.set_result(result)
         else:
-            flight.set_exception(result if isinstance(result, Exception) else ConnectionError("the leader was stopped"))
+            stopped = RetryableError("the read that was joined was stopped")
+            flight.set_exception(result if isinstance(result, Exception) else stopped)
 
     async def _find_shared(self, key: str, flight: _Flight[ValueT]) -> tuple[str, _Entry[ValueT] | None]:
         """What the shared level holds: then the flight has landed."""

@@ -17,7 +17,7 @@ BYTES_MAX = 256 * 1024
 
 
 class Valkey:
-    """The bytes of one server. Each call is bounded to 50 ms."""
+    """The bytes of one server. Each call is bounded to 100 ms, each wait in it to 50."""
 
     def __init__(self, url: str) -> None:
         self._client: Redis = Redis.from_url(
