@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 import pytest
 from opswire.chassis.bus import Bus
 from opswire.chassis.caching.cache import Cache, Load, _Entry, _Flight
-from opswire.chassis.caching.log import LEASE_S, InvalidationLog
+from opswire.chassis.caching.log import InvalidationLog
 from opswire.chassis.caching.valkey import Valkey
 from opswire.chassis.embedded.nats_server import NatsServer
 from opswire.chassis.embedded.valkey_server import ValkeyServer
 from opswire.chassis.metrics import Metrics
 from opswire.chassis.settings import ServiceSettings
+from opswire.chassis.testing.pace import lease_over, uneven_source
 from opswire.contracts.caches_invalidated import CachesInvalidated
 from opswire.contracts.routes import CACHES_INVALIDATED
 
@@ -72,7 +73,7 @@ class World:
     async def load(self, key: str) -> int:
         """A source of uneven speed; what it answers was true at some moment of the call."""
         value = self.versions[key]
-        await asyncio.sleep(random.choice((0, 0, 0.001, 0.02)))
+        await uneven_source()
         return value
 
     async def read_on(self, cache: Cache[int]) -> None:
@@ -102,7 +103,7 @@ class World:
         await asyncio.gather(*waiting)
 
     async def acknowledge(self, key: str, version: int) -> None:
-        await asyncio.sleep(LEASE_S + MARGIN_S)
+        await lease_over(MARGIN_S)
         self.acknowledged[key] = max(self.acknowledged[key], version)
 
 
