@@ -17,6 +17,7 @@ from opswire.chassis.caching.log import LEASE_S, InvalidationLog
 from opswire.chassis.caching.valkey import Valkey
 from opswire.chassis.embedded.nats_server import NatsServer
 from opswire.chassis.embedded.valkey_server import ValkeyServer
+from opswire.chassis.errors import RetryableError
 from opswire.chassis.metrics import Metrics
 from opswire.chassis.provision import provision
 from opswire.chassis.settings import ServiceSettings
@@ -169,7 +170,7 @@ async def test_a_stopped_leader_does_not_hang_or_stop_who_joined(start: Start) -
     joining = asyncio.create_task(holder.read("a"))
     await asyncio.sleep(0)
     leading.cancel()
-    with pytest.raises(ConnectionError):
+    with pytest.raises(RetryableError):
         await asyncio.wait_for(joining, 5)
     assert await holder.read("a", "fine") == ("fine", "miss")
 

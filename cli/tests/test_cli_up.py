@@ -170,7 +170,7 @@ def test_a_start_that_fails_says_why_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "state" / "classifier").write_text("present, so that nothing is trained")
     result = opswire.run("up", timeout_s=WAIT_S)
     assert result.status == 1
-    assert "ended with status 1" in result.err
+    assert "ended with status 78" in result.err
     assert "drain_timeout_s" in result.err
     assert StateDir(tmp_path / "state").read_run() is None
     assert started_at(os.getpid()) is not None
