@@ -160,3 +160,15 @@ async def test_an_event_that_is_over_is_completed_at_once() -> None:
     assert found.intent is not None
     assert found.intent.name is IntentName.ALERTS_LIST
     assert RequestFinished.from_bytes(found.to_bytes()) == found
+
+
+async def test_the_same_words_are_read_anew_once_the_inventory_has_changed() -> None:
+    names, words = index(), "is web-09 up?"
+    find_intent = FindIntent(names, Words(), Remembering(), 0.5)
+    before = await find_intent(words)
+    assert await find_intent(words) == before.model_copy(update={"source": IntentSource.CACHE})
+    asset = Asset(id="a7", name="web-09 up", type="service", environment="production", criticality="high")
+    names.apply(AssetChanged(asset_id=asset.id, kind="created", generation=1, asset=asset, changed_ns=1))
+    after = await find_intent(words)
+    assert [entity.value for entity in before.entities] == ["web-09"]
+    assert [entity.value for entity in after.entities] == ["web-09 up"]

@@ -61,6 +61,8 @@ class NameIndex:
     """
 
     def __init__(self) -> None:
+        self.version = 0
+        """Grows with every change that was taken in; what was understood at one version is exact until the next."""
         self._known: dict[str, _Known] = {}
         self._deleted: dict[str, int] = {}
         self._holders: dict[str, Counter[NameClass]] = {}
@@ -83,6 +85,7 @@ class NameIndex:
         seen = known.generation if known is not None else self._deleted.get(change.asset_id, 0)
         if change.generation < seen or (known is None and change.generation <= seen):
             return
+        self.version += 1
         if known is not None:
             self._forget(change.asset_id, known)
         if change.asset is None:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from cachebox import LRUCache
 from opswire.contracts.findings import Candidate, Entity, IntentFinding
 from opswire.contracts.taxonomy import INTENTS, IntentName
 from opswire.contracts.types import IntentSource
@@ -19,6 +20,8 @@ from opswire.intent.language.risk import risk_of
 from opswire.intent.language.template import template_of
 
 CANDIDATES_SHOWN = 3
+REMEMBERED_TEXTS_MAX = 4_096
+REMEMBERED_CHARACTERS_MAX = 500
 INTENT_TAG = "intent"
 
 
@@ -27,6 +30,15 @@ class Reading:
     """What the words of a request were taken for: the likeliest intents, best first. It holds no entity and no risk."""
 
     guesses: tuple[Guess, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Understood:
+    """The entities of one text and the key of its reading, true at one version of the names."""
+
+    version: int
+    entities: tuple[Entity, ...]
+    key: str
 
 
 class Classifier(Protocol):
@@ -55,21 +67,33 @@ class FindIntent:
         self._classifier = classifier
         self._cache = cache
         self._threshold = threshold
+        self._understood: LRUCache[str, _Understood] = LRUCache(REMEMBERED_TEXTS_MAX)
 
     async def __call__(self, text: str) -> IntentFinding:
         """The intent of `text`. Raises UnclearRequestError with the candidates below the confidence threshold."""
-        entities = extract_entities(text, self._names)[:64]
-        template = template_of(text, entities, self._names)
+        understood = self._understand(text)
 
         async def classify() -> tuple[Reading, list[str]]:
             return Reading(tuple(self._classifier.classify(text)[:CANDIDATES_SHOWN])), [INTENT_TAG]
 
-        reading, outcome = await self._cache.read(self._key(template or normalise(text)), classify)
+        reading, outcome = await self._cache.read(understood.key, classify)
         best = reading.guesses[0]
         if best.probability < self._threshold:
             raise UnclearRequestError(_question(reading.guesses), _candidates(reading.guesses))
         source = IntentSource.CACHE if outcome in ("memory", "shared", "coalesced") else IntentSource.LOCAL
-        return self._finding(best, entities, text, source)
+        return self._finding(best, understood.entities, text, source)
+
+    def _understand(self, text: str) -> _Understood:
+        """What the words themselves say. The same words at the same inventory say the same: remembered, in memory."""
+        found = self._understood.get(text)
+        if found is not None and found.version == self._names.version:
+            return found
+        entities = extract_entities(text, self._names)
+        template = template_of(text, entities, self._names)
+        found = _Understood(self._names.version, tuple(entities), self._key(template or normalise(text)))
+        if len(text) <= REMEMBERED_CHARACTERS_MAX:
+            self._understood[text] = found
+        return found
 
     def _finding(self, best: Guess, entities: Sequence[Entity], text: str, source: IntentSource) -> IntentFinding:
         return IntentFinding(
