@@ -141,3 +141,11 @@ async def test_an_id_that_somebody_else_used_does_not_cost_the_fact(facts: Facts
     fact = await facts.publish(SUBJECT, b"", b"mine")
     assert fact.ours
     assert await upstream.stored(SUBJECT) == [b"mine"]
+
+
+async def test_headers_that_an_upstream_wrote_do_not_hide_a_fact(facts: Facts, upstream: Upstream) -> None:
+    await upstream.publish("r2", b"{}", {"Status": "404", "Description": "Message Not Found"})
+    found = await facts.read("opswire.v1.test.r2.submitted")
+    assert found is not None
+    assert found.body == b"{}"
+    assert await facts.read("opswire.v1.test.r3.submitted") is None

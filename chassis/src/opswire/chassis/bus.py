@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 from faststream.middlewares import AckPolicy
@@ -79,10 +80,10 @@ class Bus:
         try:
             async with asyncio.timeout(patience_s):
                 await self.broker.connect()
-        except (NatsError, OSError, TimeoutError) as error:
-            url = self._settings.nats_url
-            advice = "start one, or set OPSWIRE_NATS_URL"
-            raise ConnectionError(f"no broker answers at {url} within {patience_s:g} s; {advice}") from error
+        except (NatsError, OSError, TimeoutError):
+            place = urlsplit(self._settings.nats_url)  # never the whole: it may hold a password
+            where, advice = f"{place.hostname}:{place.port or 4222}", "start one, or set OPSWIRE_NATS_URL"
+            raise ConnectionError(f"no broker answers at {where} within {patience_s:g} s; {advice}") from None
         return self.client
 
     async def check(self, taken: list[tuple[Route, Consumer]], streams: set[str]) -> None:
@@ -164,7 +165,7 @@ class Bus:
     async def _on_reconnected(self) -> None:
         get_logger().info("broker is back")
         for loop in self._loops:
-            loop.renew()
+            await loop.renew()
         for callback in self._reconnected:
             await callback()
 

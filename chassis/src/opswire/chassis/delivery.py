@@ -140,21 +140,21 @@ class Deliveries:
         self._handled = {verdict: metrics.handled.labels(route.stem, verdict) for verdict in verdicts}
         self._carries_request = "{request_id}" in route.template
         self._span_name = f"process {route.template}"
-        self.in_progress: dict[int, Msg] = {}
+        self.in_progress: dict[str, Msg] = {}
         metrics.in_flight.labels(route.stem).set_function(lambda: len(self.in_progress))
 
     async def handle(self, message: Msg) -> None:
         """Take one raw message through to its settlement. Never raises, except for cancellation."""
         received_ns = time.time_ns()
         attempt, sequence, stored_ns = ack_metadata(message.reply)
-        self.in_progress[sequence] = message
+        self.in_progress[message.reply] = message  # by delivery: a message may be given to us again while we hold it
         try:
             with self._open_span(message, attempt, sequence, stored_ns) as process:
                 verdict, delay_s = await self._attempt(message, process, received_ns, attempt, sequence, stored_ns)
                 with span("settle", self._stage, {"messaging.operation.name": verdict}):
                     self._settle(message, verdict, delay_s)
         finally:
-            self.in_progress.pop(sequence, None)
+            self.in_progress.pop(message.reply, None)
         self._handled[verdict].inc()
         self._duration.observe((time.time_ns() - received_ns) / 1e9)
 
@@ -205,8 +205,8 @@ class Deliveries:
             if self._carries_request and not delivery.has_valid_key:
                 raise BadSubjectError("source or request id in the subject is not one that can be answered")
             body, delivery.envelope = read_message(self._route, message.data, message.headers)
-            self._check_deadline(delivery)
             delivery.message = body
+            self._check_deadline(delivery)
             await self._handler(body, delivery)
         except OpswireError as error:
             return await self._decide(error, message, delivery)
@@ -224,9 +224,10 @@ class Deliveries:
         delivery.span.status = "ERROR" if error.disposition is not Disposition.REJECT else "UNSET"
         delivery.span.set("opswire.failure.code", error.code)
         limit = 5 if isinstance(error, UnexpectedError) else ATTEMPTS_MAX
-        if error.disposition is Disposition.RETRY and delivery.attempt < limit:
-            if not self._deadline_is_over(delivery):
-                return "retry", retry_delay_s(delivery.attempt)
+        over = self._deadline_is_over(delivery)
+        if error.disposition is Disposition.RETRY and delivery.attempt < limit and not over:
+            return "retry", retry_delay_s(delivery.attempt)
+        if error.disposition is Disposition.RETRY and over and not isinstance(error, UnexpectedError):
             error = DeadlineError(f"the deadline passed while waiting: {error}")
         elif error.disposition is Disposition.RETRY:
             error = AttemptsExhaustedError(f"given up after {delivery.attempt} attempts: {error}")
@@ -265,3 +266,9 @@ def ack_metadata(reply: str) -> tuple[int, int, int]:
     tokens = reply.split(".")
     offset = 4 if len(tokens) < 12 else 6
     return int(tokens[offset]), int(tokens[offset + 1]), int(tokens[offset + 3])
+
+
+def consumer_sequence(reply: str) -> int:
+    """The place of a delivery among all of its consumer, from `$JS.ACK.…`: without a gap nothing was lost."""
+    tokens = reply.split(".")
+    return int(tokens[6 if len(tokens) < 12 else 8])

@@ -37,6 +37,9 @@ async def check_durability(settings: ServiceSettings) -> None:
 def _get(url: str) -> dict[str, Any]:
     if not url.startswith(("http://", "https://")):
         raise NotDurableError(f"{url} is no HTTP address of the broker's monitoring")
-    with urlopen(url, timeout=5) as reply:  # noqa: S310  the scheme is checked above
-        document: dict[str, Any] = orjson.loads(reply.read())
+    try:
+        with urlopen(url, timeout=5) as reply:  # noqa: S310  the scheme is checked above
+            document: dict[str, Any] = orjson.loads(reply.read())
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise ConnectionError(f"the broker's monitoring at {url} does not answer: {error}") from error
     return document

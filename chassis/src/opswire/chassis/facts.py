@@ -79,7 +79,9 @@ class Facts:
         message = await self.read_message(subject)
         if message is None or message.headers is None:
             return None
-        return Fact(int(message.headers["Nats-Sequence"]), message.data, ours=False)
+        sequence = message.headers["Nats-Sequence"]
+        # The stored message's own headers come with it: an upstream may have written any value under this name.
+        return Fact(int(sequence) if sequence.isdigit() else 0, message.data, ours=False)
 
     async def read_message(self, subject: str) -> Msg | None:
         """The stored message with its headers (`Nats-Sequence`, `Nats-Time-Stamp`), or None."""
@@ -94,6 +96,8 @@ class Facts:
             raise PublishTimeoutError("the broker did not answer a read in time") from error
         except Exception as error:
             raise BrokerAwayError(f"the broker cannot be asked: {error}") from error
-        if message.headers and message.headers.get("Status") == "404":
+        # A stored message comes with its own headers, among them perhaps an upstream's `Status`. What tells the
+        # broker's "not found" from a message is that the broker's sequence is missing.
+        if message.headers is None or "Nats-Sequence" not in message.headers:
             return None
         return message

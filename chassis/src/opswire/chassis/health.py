@@ -68,6 +68,8 @@ class HttpServer:
         self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]), name="http")
         while not self._server.started and not self._task.done():  # noqa: ASYNC110
             await asyncio.sleep(0.005)  # uvicorn has no event for it
+        if self._task.done():
+            self._task.result()  # it failed: say so now, not at the end
 
     async def stop(self) -> None:
         """End open requests and stop listening."""

@@ -20,6 +20,8 @@ SECOND_NS = 1_000_000_000
 DAY_NS = 86_400 * SECOND_NS
 # A killed holder costs its messages this long. Longer work is kept by in-progress heartbeats every third of it.
 ACK_WAIT_S = 5
+# What the broker takes at most: a parked record holds a message of this size in base64.
+MESSAGE_BYTES_MAX = 327_680
 Config = dict[str, Any]
 
 
@@ -50,7 +52,7 @@ def _facts() -> Config:
         "deny_purge": True,
         "max_age": 90 * DAY_NS,
         "duplicate_window": 120 * SECOND_NS,
-        "max_msg_size": 327_680,
+        "max_msg_size": MESSAGE_BYTES_MAX,
     }
 
 
@@ -67,8 +69,10 @@ def _others() -> list[Config]:
     changes: Config = {
         "name": CHANGES,
         "discard": "old",
-        # Keeps the newest states of every asset for whoever starts from nothing, and bounds the invalidations.
-        "max_msgs_per_subject": 100_000,
+        # The newest state of every asset stays for whoever starts from nothing. A holder that lags further behind than
+        # this drops everything it remembers, which is always safe.
+        "max_msgs_per_subject": 1_000,
+        "max_msg_size": MESSAGE_BYTES_MAX,
         "duplicate_window": 120 * SECOND_NS,
     }
     parked: Config = {"name": PARKED, "max_msgs_per_subject": 1, "discard": "old", "max_age": 90 * DAY_NS}
@@ -77,6 +81,7 @@ def _others() -> list[Config]:
         "subjects": [*_subjects(TIMERS), DEADLINE_SCHEDULE_WILDCARD],
         "discard": "old",
         "max_age": 2 * DAY_NS,
+        "max_msg_size": MESSAGE_BYTES_MAX,
         "allow_msg_schedules": True,
         "allow_msg_ttl": True,
     }

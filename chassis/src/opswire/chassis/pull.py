@@ -8,6 +8,7 @@ once. The bound is the only back-pressure: what is not asked for stays in the st
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 
@@ -38,6 +39,7 @@ class PullLoop:
         self._last_heard_s = 0.0
         self._watch: asyncio.Task[None] | None = None
         self._stopping = False
+        self._renewing = asyncio.Lock()
 
     @property
     def in_flight(self) -> int:
@@ -46,10 +48,7 @@ class PullLoop:
 
     async def start(self) -> None:
         """Begin pulling."""
-        self._inbox = self._client.new_inbox()
-        self._subscription = await self._client.subscribe_directly(self._inbox, self._on_message)
-        self._last_heard_s = time.monotonic()
-        self._ask()
+        await self.renew()
         self._watch = asyncio.create_task(self._watch_over(), name=f"watch {self._durable}")
 
     async def stop(self, timeout_s: float) -> None:
@@ -68,7 +67,7 @@ class PullLoop:
 
     def _ask(self) -> None:
         room = self._in_flight_max - len(self._tasks) - self._asked
-        if self._stopping or room <= 0 or self._asked > self._in_flight_max // 2:
+        if self._stopping or self._subscription is None or room <= 0 or self._asked > self._in_flight_max // 2:
             return
         self._asked += room
         request = {"batch": room, "expires": int(EXPIRES_S * 1e9), "idle_heartbeat": int(HEARTBEAT_S * 1e9)}
@@ -117,12 +116,28 @@ class PullLoop:
         while True:
             await asyncio.sleep(0.5)
             silent_s = time.monotonic() - self._last_heard_s
-            if self._client.is_connected and (silent_s > 2 * HEARTBEAT_S or self._asked == 0):
-                self._last_heard_s = time.monotonic()
-                self._asked = 0
+            if not self._client.is_connected:
+                continue
+            if self._subscription is None or silent_s > 2 * HEARTBEAT_S:
+                with contextlib.suppress(NatsError):  # gone again meanwhile: the next look tries again
+                    await self.renew()
+            elif self._asked == 0:
                 self._ask()
 
-    def renew(self) -> None:
-        """Forget standing requests and ask again: called after a reconnect."""
-        self._asked = 0
-        self._ask()
+    async def renew(self) -> None:
+        """Begin again on a new inbox: after a reconnect, and when the broker was silent.
+
+        What an old request may still bring goes to the old inbox, which nobody reads: it comes again after the ack
+        wait, and the bound on messages in flight holds.
+        """
+        async with self._renewing:
+            if self._stopping:
+                return
+            old, self._subscription = self._subscription, None
+            if old is not None:
+                await self._client.unsubscribe_directly(old)
+            self._inbox = self._client.new_inbox()
+            self._asked = 0
+            self._last_heard_s = time.monotonic()
+            self._subscription = await self._client.subscribe_directly(self._inbox, self._on_message)
+            self._ask()

@@ -31,7 +31,7 @@ from opswire.chassis.settings import ServiceSettings
 from opswire.chassis.sinks import sinks_of
 from opswire.chassis.telemetry import exporter
 from opswire.contracts.route import Consumer, Route
-from opswire.contracts.routes import FACTS, PARKED
+from opswire.contracts.routes import CHANGES, FACTS, PARKED, PROGRESS, ROUTES
 from pydantic import ValidationError
 from starlette.routing import BaseRoute
 
@@ -77,7 +77,7 @@ class Service:
         exporter.start(sinks, lambda error: get_logger().warning("spans lost", error=str(error)))
         client = await self.bus.connect()
         taken = [(route, consumer) for route, consumer, _ in self._taken]
-        await self.bus.check(taken, {route.stream for route, _ in taken} | {FACTS, PARKED})
+        await self.bus.check(taken, self._streams())
         await check_durability(self.settings)
         publisher = Publisher(client)
         await publisher.start()
@@ -95,6 +95,15 @@ class Service:
         self._tasks = [asyncio.create_task(self._guarded(hook)) for hook in self.background]
         await self._serve_http()
         get_logger().info("ready", port=self.http_port, start_ms=round((time.monotonic() - started_s) * 1000))
+
+    def _streams(self) -> set[str]:
+        """Every stream that this service reads or writes. Progress may be lost, and its stream with it."""
+        touched = {
+            route.stream
+            for route in ROUTES
+            if self.name in (*route.senders, *route.watchers, *(consumer.service for consumer in route.consumers))
+        }
+        return (touched | {FACTS, PARKED, CHANGES}) - {PROGRESS}
 
     async def _serve_http(self) -> None:
         app = create_health_app(self.name, self.version, self._states, self.metrics, self.http_routes)

@@ -12,6 +12,7 @@ import orjson
 from opswire.chassis.telemetry import Sink, Span
 
 RETENTION_S = 24 * 3600
+FORGET_INTERVAL_S = 600.0
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS span_batches(
@@ -42,18 +43,26 @@ class SpanStore:
         self._service = service
         self._clock_domain = platform.node() or "localhost"
         self._connection: sqlite3.Connection | None = None
+        self._forget_next_s = 0.0
 
     def _open(self) -> sqlite3.Connection:
         # Opened in the exporter's thread, where it is used: SQLite connections do not change threads.
         if self._connection is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(self._path, timeout=10, isolation_level=None)
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=OFF")  # traces may be lost with the machine, not with us
-            self._connection.executescript(SCHEMA)
-            oldest_ns = time.time_ns() - RETENTION_S * 1_000_000_000
-            self._connection.execute("DELETE FROM span_batches WHERE start_ns < ?", (oldest_ns,))
+            connection = sqlite3.connect(self._path, timeout=10, isolation_level=None)
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=OFF")  # traces may be lost with the machine, not with us
+            connection.executescript(SCHEMA)
+            self._connection = connection
         return self._connection
+
+    def _forget_old(self, connection: sqlite3.Connection) -> None:
+        now_s = time.monotonic()
+        if now_s < self._forget_next_s:
+            return
+        self._forget_next_s = now_s + FORGET_INTERVAL_S
+        oldest_ns = time.time_ns() - RETENTION_S * 1_000_000_000
+        connection.execute("DELETE FROM span_batches WHERE start_ns < ?", (oldest_ns,))
 
     def write(self, spans: Sequence[Span]) -> None:
         """Insert a batch in one transaction. Raises sqlite3.Error."""
@@ -61,7 +70,9 @@ class SpanStore:
         for span in spans:
             together.setdefault((span.request_key, span.trace_id), []).append(span)
         rows = [_row(key, trace_id, group) for (key, trace_id), group in together.items()]
-        self._open().execute(_INSERT, (self._service, self._clock_domain, orjson.dumps(rows).decode()))
+        connection = self._open()
+        connection.execute(_INSERT, (self._service, self._clock_domain, orjson.dumps(rows).decode()))
+        self._forget_old(connection)
 
     def close(self) -> None:
         """Close the file."""

@@ -167,12 +167,14 @@ class Exporter:
             batch.append(self._queue.popleft())
         if not batch:
             return
+        failed = False
         for sink in self._sinks:
             try:
                 sink.write(batch)
             except Exception as error:  # noqa: BLE001  a sink's fault must never reach a request
-                self.dropped += len(batch)
+                failed = True
                 self._on_error(error)
+        self.dropped += len(batch) if failed else 0  # not whole anywhere: counted once, whichever sink it was
 
 
 exporter = Exporter()

@@ -59,7 +59,7 @@ class WireClient(Client):
         Raises ConnectionClosedError while not connected (nothing is buffered: the caller repeats), MaxPayloadError.
         Subject and header must be free of line breaks and blanks; they are made by us, never copied from a body.
         """
-        if not self.is_connected or self._pending_data_size > PENDING_BYTES_MAX:
+        if not self.is_connected or self._pending_data_size + self._unsent_bytes() > PENDING_BYTES_MAX:
             raise ConnectionClosedError
         if header:
             header_size = len(HEADER_LINE) + len(header) + 2
@@ -82,6 +82,11 @@ class WireClient(Client):
         if not self._write_is_scheduled:
             self._write_is_scheduled = True
             asyncio.get_running_loop().call_soon(self._write_pending)
+
+    def _unsent_bytes(self) -> int:
+        """What the socket has not taken: a broker that is paused but connected must not fill our memory."""
+        writer = getattr(self._transport, "_io_writer", None)  # absent over a web socket, which buffers elsewhere
+        return 0 if writer is None else int(writer.transport.get_write_buffer_size())
 
     def _write_pending(self) -> None:
         self._write_is_scheduled = False

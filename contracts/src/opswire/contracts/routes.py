@@ -106,11 +106,3 @@ ROUTES: tuple[Route, ...] = (
 def schedule_subject(due_s: int) -> str:
     """Where the broker's tick for a second (since 1970) is scheduled."""
     return f"opswire.timers.v1.{due_s}.schedule"
-
-
-def route_of(stem: str) -> Route:
-    """The route of a message. Raises LookupError when the table has none."""
-    for route in ROUTES:
-        if route.stem == stem:
-            return route
-    raise LookupError(f"no route for {stem!r}; add it to contracts/routes.py")

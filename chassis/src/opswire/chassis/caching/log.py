@@ -7,13 +7,16 @@ the stream's leader for its tail, and when `applied` has reached it the lease ru
 `LEASE_S`. A process that was paused or cut off wakes up outside its lease, and reads go to the source.
 
 So `LEASE_S` plus a margin after an invalidation was stored, no process serves what it replaced. Not covered: a
-monotonic clock that runs at another rate, and a source that itself answers stale.
+monotonic clock that runs at another rate; a source that itself answers stale; a log that lost its end and grew past a
+holder's place again while that holder was away, and, after such a loss, what a new process finds in the shared level
+until it expires. What listens to asset changes is as old as `applied`, lease or not.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -22,9 +25,11 @@ import orjson
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
-from opswire.chassis.delivery import ack_metadata
+from opswire.chassis.delivery import ack_metadata, consumer_sequence
+from opswire.chassis.errors import OpswireError
 from opswire.chassis.logs import get_logger
 from opswire.chassis.metrics import Metrics
+from opswire.chassis.provision import DriftError
 from opswire.chassis.reading import read_message
 from opswire.contracts.caches_invalidated import CachesInvalidated
 from opswire.contracts.routes import ASSET_CHANGED, CACHES_INVALIDATED, CHANGES
@@ -35,6 +40,7 @@ if TYPE_CHECKING:
 LEASE_S = 0.25
 TAGS_MAX = 200_000
 HEARTBEAT_S = 1.0
+PROGRESS_TIMEOUT_S = 60.0
 EVERYTHING = "all"
 OnAssetChanged = Callable[[Any], None]
 
@@ -52,11 +58,14 @@ class InvalidationLog:
         self._task: asyncio.Task[None] | None = None
         self._caught_up = asyncio.Event()
         self._follow_lock = asyncio.Lock()
+        self._created = ""
         self.epoch = ""
         self.applied = 0
         self.floor = 0
         self.tag_sequences: dict[str, int] = {}
         self.on_asset_changed: OnAssetChanged | None = None
+        self.on_restart: Callable[[], None] | None = None
+        """Called before a history is read from its beginning: what was learnt from another one is forgotten."""
 
     @property
     def inside_lease(self) -> bool:
@@ -65,7 +74,7 @@ class InvalidationLog:
 
     def is_valid(self, epoch: str, stamp: int, tags: list[str] | tuple[str, ...]) -> bool:
         """Whether an entry loaded at `stamp` with `tags` is still true, as far as this holder has applied the log."""
-        if epoch != self.epoch or stamp < self.floor:
+        if epoch != self.epoch or not self.floor <= stamp <= self.applied:
             return False
         sequences = self.tag_sequences
         return all(sequences.get(tag, 0) <= stamp for tag in tags) and sequences.get(EVERYTHING, 0) <= stamp
@@ -75,7 +84,16 @@ class InvalidationLog:
         self._bus.on_reconnected(self._refollow)
         await self._begin()
         self._task = asyncio.create_task(self._hold_lease(), name="read lease")
-        await asyncio.wait_for(self._caught_up.wait(), timeout=60)
+        await self._catch_up()
+
+    async def _catch_up(self) -> None:
+        """Wait for the first lease; a long log may take long, as long as it moves. Raises ConnectionError."""
+        while not self._caught_up.is_set():
+            before = self.applied
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._caught_up.wait(), timeout=PROGRESS_TIMEOUT_S)
+            if not self._caught_up.is_set() and self.applied == before:
+                raise ConnectionError(f"the log {CHANGES} does not move on from {before}")
 
     async def stop(self) -> None:
         """Give the lease up and follow no longer."""
@@ -87,12 +105,19 @@ class InvalidationLog:
     async def _stream_state(self) -> tuple[str, int]:
         """Creation time and last sequence, from the stream's leader."""
         info = await self._bus.request_json(f"$JS.API.STREAM.INFO.{CHANGES}", {})
+        if "error" in info:
+            raise DriftError(f"run `opswire provision`: stream {CHANGES}: {info['error'].get('description')}")
         return str(info["created"]), int(info["state"]["last_seq"])
 
     async def _begin(self) -> None:
         """Start a history: nothing cached is trusted, and the log is read from its end, or whole for asset changes."""
         epoch, last = await self._stream_state()
-        self.epoch = epoch
+        # A rolled-back stream keeps its creation time, and its sequences come again: what was stamped in the lost part
+        # must not pass for what will be stamped anew.
+        self.epoch = f"{epoch}/{secrets.token_hex(8)}" if epoch == self._created and last < self.applied else epoch
+        self._created = epoch
+        if self.on_restart is not None:
+            self.on_restart()
         self.applied = 0 if self.on_asset_changed else last
         self.floor = last
         self.tag_sequences.clear()
@@ -142,15 +167,14 @@ class InvalidationLog:
         if self._subscription is None or message.subject.startswith("_INBOX"):
             self._last_heard_s = time.monotonic()  # a heartbeat
             return
-        tokens = message.reply.split(".")
         _, sequence, _ = ack_metadata(message.reply)
-        consumer_sequence = int(tokens[6 if len(tokens) < 12 else 8])
-        if consumer_sequence != self._consumer_sequence + 1:
+        place = consumer_sequence(message.reply)
+        if place != self._consumer_sequence + 1:
             get_logger().warning("gap in the log; following anew", applied=self.applied)
             self._last_heard_s = 0.0
             self._lease_until_s = 0.0
             return
-        self._consumer_sequence = consumer_sequence
+        self._consumer_sequence = place
         self._last_heard_s = time.monotonic()
         self._apply(message, sequence)
 
@@ -180,7 +204,7 @@ class InvalidationLog:
             asked_s = time.monotonic()
             try:
                 epoch, last = await self._stream_state()
-                if epoch != self.epoch or last < self.applied:
+                if epoch != self._created or last < self.applied:
                     get_logger().warning("the log was replaced or rolled back; every cache entry is dropped")
                     await self._begin()
                 elif asked_s - self._last_heard_s > 3 * HEARTBEAT_S:
@@ -188,6 +212,6 @@ class InvalidationLog:
                 elif self.applied >= last:
                     self._lease_until_s = asked_s + LEASE_S
                     self._caught_up.set()
-            except (NatsError, TimeoutError, ConnectionError, OSError, KeyError, orjson.JSONDecodeError):
+            except (NatsError, OpswireError, OSError, KeyError, orjson.JSONDecodeError):
                 await asyncio.sleep(LEASE_S)  # the lease runs out by itself
             await asyncio.sleep(LEASE_S / 3)

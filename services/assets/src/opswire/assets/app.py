@@ -43,7 +43,7 @@ async def create_app(settings: AssetsSettings | None = None) -> Service:
         settings.selection_cache_ttl_s,
         enabled=settings.cache == "on",
     )
-    service.on(INTENT_RESOLVED, HandleIntentResolved(SelectAssets(SqlReader(inventory), cache)))
+    service.on(INTENT_RESOLVED, HandleIntentResolved(SelectAssets(SqlReader(inventory, inventory.system), cache)))
     service.end_request = end_request
     token = settings.http_token.get_secret_value() if settings.http_token else None
     service.http_routes += inventory_routes(inventory, token)

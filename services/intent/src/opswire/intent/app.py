@@ -30,6 +30,7 @@ def create_app(settings: IntentSettings | None = None) -> Service:
     classifier = load_or_train(settings.classifier_path)
     names = NameIndex()
     service.log.on_asset_changed = names.apply
+    service.log.on_restart = names.clear
     valkey = Valkey(settings.valkey_url) if settings.valkey_url else None
     if valkey is not None:
         service.at_end.append(valkey.close)

@@ -39,6 +39,11 @@ class Inventory:
         self._sent = asyncio.Condition()
         self.changed = asyncio.Event()
 
+    @property
+    def system(self) -> str:
+        """The database's name as OpenTelemetry writes it: `sqlite`, `postgresql`."""
+        return self._engines.read.dialect.name
+
     @classmethod
     async def open(cls, url: str) -> Self:
         """Open the database of a SQLAlchemy URL, brought to the newest schema first."""

@@ -59,13 +59,17 @@ def key_of(intent: IntentFinding) -> str:
 def tags_of(intent: IntentFinding, selection: Selection) -> list[str]:
     """What the selection depends on: its assets, and the names used; a list depends on the whole inventory.
 
-    So does what was not found by its name: by address, behind a port, or not at all. Any asset may come to have it.
+    So does what was not found by its name: by address, behind a port, or not at all; any asset may come to have it. So
+    does what lives on its host only by way of something between them, whose own change would not be noticed here.
     """
     found = (*selection.assets, *selection.hosts)
     values = [entity.value.strip() for entity in intent.entities if entity.type in NAMING_TYPES]
     answering = {fold(name) for asset in found for name in _names_of(asset)}
     # Tags compare names in lower case, the inventory folds them: beyond ASCII the two may differ.
-    if selection.kind != "named" or not all(value.isascii() and fold(value) in answering for value in values):
+    all_by_name = all(value.isascii() and fold(value) in answering for value in values)
+    names_found = {fold(asset.name) for asset in found}
+    all_direct = all(fold(asset.parent) in names_found for asset in selection.assets if asset.parent)
+    if selection.kind != "named" or not all_by_name or not all_direct:
         return [INVENTORY]
     names = {*values, *(asset.parent for asset in selection.assets if asset.parent)}
     names |= {name.partition(".")[0] for name in names}

@@ -16,7 +16,7 @@ import orjson
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from opswire.chassis.delivery import ack_metadata
+from opswire.chassis.delivery import ack_metadata, consumer_sequence
 from opswire.chassis.errors import PoisonError
 from opswire.chassis.facts import Facts
 from opswire.chassis.publisher import BrokerAwayError
@@ -85,7 +85,10 @@ class OpenRequests:
 
     async def _follow(self) -> None:
         """Apply what was stored since the last call."""
-        for message in await self._new_messages():
+        messages = await self._new_messages()
+        if any(consumer_sequence(message.reply) != place for place, message in enumerate(messages, start=1)):
+            raise ConnectionError("a message was lost on the way; read again from the same place")
+        for message in messages:
             _, sequence, stored_ns = ack_metadata(message.reply)
             self._next_sequence = sequence + 1
             _, _, source, request_id, kind = message.subject.split(".")

@@ -17,8 +17,6 @@ from opswire.executor.adapters.tcp import probe_record
 from opswire.executor.rules.cells import listed, plain
 from opswire.executor.rules.tools import ToolCall, ToolResult
 
-NAMES_SHOWN_MAX = 5
-
 
 class Tls:
     """TLS handshakes without a request behind them. A bad certificate is a finding, not a failure."""

@@ -10,7 +10,6 @@ _PID = re.compile(r"\bpid (\d{1,10})")
 _UPTIME = re.compile(r"\buptime (.+)$")
 # Smaller ones are configuration mounts of containers and the like, always full and never of interest.
 FILESYSTEM_KB_MIN = 1024
-_KERNEL_FILESYSTEMS = frozenset({"tmpfs", "devtmpfs", "udev", "none", "shm", "proc", "sysfs", "efivarfs"})
 _SUPERVISOR_STATES = {
     "RUNNING": "running",
     "STARTING": "starting",

@@ -13,7 +13,6 @@ from opswire.intent.language.names import TOKENS_MAX, NameIndex
 from opswire.intent.language.normalise import clean
 from opswire.intent.language.shapes import HOST_SHAPE, PARTS, SCANNER, SHAPE_TYPES, TICKET_SHAPE
 from opswire.intent.language.vocabulary import (
-    ASSET_TYPE_WORDS,
     CLI_HEADS,
     COMMANDS,
     ENVIRONMENT_IF_PLACED,
@@ -193,13 +192,6 @@ def _is_placed(tokens: list[Token], index: int) -> bool:
     if after in _AFTER_ENVIRONMENT:
         return True
     return before in PLACE_WORDS and (before not in {"to", "the", "our"} or not after or after in PLACE_WORDS)
-
-
-def _is_tag(tokens: list[Token], index: int) -> bool:
-    """`web servers`, `tagged web`: elsewhere a tag's word is an ordinary word."""
-    before = tokens[index - 1].lower if index > 0 else ""
-    after = tokens[index + 1].lower if index + 1 < len(tokens) else ""
-    return after in ASSET_TYPE_WORDS or after in {"group", "tag"} or before in {"tag", "tagged", "group", "label"}
 
 
 def _is_typed_beside(tokens: list[Token], index: int) -> bool:

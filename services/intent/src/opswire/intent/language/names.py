@@ -63,6 +63,14 @@ class NameIndex:
     def __init__(self) -> None:
         self.version = 0
         """Grows with every change that was taken in; what was understood at one version is exact until the next."""
+        self._empty()
+
+    def clear(self) -> None:
+        """Forget every name: another history of the inventory begins."""
+        self.version += 1
+        self._empty()
+
+    def _empty(self) -> None:
         self._known: dict[str, _Known] = {}
         self._deleted: dict[str, int] = {}
         self._holders: dict[str, Counter[NameClass]] = {}
