@@ -1,0 +1,1 @@
+"""How well requests are understood: labelled requests in, figures out."""
