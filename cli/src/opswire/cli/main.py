@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typer
-from opswire.cli.commands import assets, doctor, lab, parked, requests, running
+from opswire.cli.commands import assets, doctor, eval, lab, parked, requests, running
 from opswire.cli.errors import EXIT_STATUSES
 
 app = typer.Typer(
@@ -25,5 +25,6 @@ app.command("show")(requests.show)
 app.command("trace")(requests.trace)
 app.add_typer(assets.app, name="assets")
 app.add_typer(parked.app, name="parked")
+app.add_typer(eval.app, name="eval")
 app.add_typer(lab.app, name="lab")
 app.command("doctor")(doctor.doctor)

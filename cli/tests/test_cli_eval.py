@@ -1,0 +1,78 @@
+"""`opswire eval intents` as a user runs it: nothing of Opswire runs, and there is no broker."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from opswire.cli.testing import CommandLine
+
+HEADLINE = (
+    "strict_accuracy",
+    "lenient_accuracy",
+    "macro_f1",
+    "entity_precision",
+    "entity_recall",
+    "risk_accuracy",
+    "under_risk_rate",
+)
+ROW = {
+    "query": "restart \x1b[31m nginx on web-01",
+    "expected_intent": "data.delete",
+    "also_accepted": [],
+    "expected_entities": [],
+    "expected_risk": "CRITICAL",
+    "risk_also_accepted": [],
+}
+
+
+@pytest.fixture(scope="module")
+def opswire(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+    """The command line on a state directory that the first evaluation fills with a classifier."""
+    return CommandLine(tmp_path_factory.mktemp("machine") / "state", {})
+
+
+def test_our_own_set_is_measured_and_a_run_is_compared_with_an_earlier_one(
+    opswire: CommandLine, tmp_path: Path
+) -> None:
+    first = opswire.run("eval", "intents", "--json", timeout_s=120)
+    assert first.status == 0, first.err
+    report = first.json
+    assert report["n"] >= 80
+    assert all(0.0 <= report[name] <= 1.0 for name in HEADLINE)
+    assert (opswire.state_dir / "classifier").exists()
+    (tmp_path / "earlier.json").write_text(first.out)
+    again = opswire.run("eval", "intents", "--against", str(tmp_path / "earlier.json"))
+    assert again.status == 0, again.err
+    assert f"{report['n']} requests of the project's own set" in again.out
+    assert "intent, strict" in again.out
+    assert "0 became right, 0 became wrong" in again.out
+    assert "training" not in again.err
+
+
+def test_a_file_is_measured_and_what_it_holds_cannot_act_on_the_terminal(opswire: CommandLine, tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text(json.dumps(ROW) + "\n")
+    found = opswire.run("eval", "intents", str(file), "--threshold", "0.3", timeout_s=120)
+    assert found.status == 0, found.err
+    assert "1 requests of" in found.out
+    assert "at confidence 0.30" in found.out
+    assert "risk MEDIUM for CRITICAL" in found.out
+    assert "\x1b" not in found.out
+
+
+def test_a_bad_line_is_named_with_its_number(opswire: CommandLine, tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text(json.dumps(ROW) + "\n" + json.dumps(ROW | {"expected_intent": "service.explode"}) + "\n")
+    found = opswire.run("eval", "intents", str(file))
+    assert (found.status, found.out) == (2, "")
+    assert "rows.jsonl, line 2: expected_intent" in found.err
+    assert "Traceback" not in found.err
+
+
+@pytest.mark.parametrize("tier", ["model", "cascade"])
+def test_a_tier_that_does_not_exist_is_said_plainly(opswire: CommandLine, tier: str) -> None:
+    found = opswire.run("eval", "intents", "--tier", tier, "--json")
+    assert found.status == 2
+    assert "no model tier exists yet" in found.json["error"]["message"]
