@@ -38,3 +38,31 @@ async def test_a_vanished_consumer_is_asked_for_now_and_then_and_served_when_it_
     assert message.subject.endswith(".submitted")
     assert client.stats["in_msgs"] < ASKED_MAX
     assert client.stats["out_msgs"] - before < ASKED_MAX
+
+
+async def test_beginning_again_does_not_widen_the_bound(
+    nats_server: NatsServer, connect: Callable[..., Awaitable[WireClient]]
+) -> None:
+    may_end = asyncio.Event()
+    begun: asyncio.Queue[Msg] = asyncio.Queue()
+
+    async def hold(message: Msg) -> None:
+        await begun.put(message)
+        await may_end.wait()
+
+    loop = PullLoop(await connect(nats_server.url), FACTS, DURABLE, hold, 10)
+    async with Upstream(nats_server.url) as upstream:
+        await loop.start()
+        await loop.renew()
+        await loop.renew()
+        for _ in range(30):
+            await upstream.submit("hello")
+        for _ in range(10):
+            await asyncio.wait_for(begun.get(), 10)
+        await upstream.client.flush()
+        assert loop.in_flight == 10
+        assert begun.empty()
+        may_end.set()
+        for _ in range(20):
+            await asyncio.wait_for(begun.get(), 10)
+        await loop.stop(5)

@@ -191,3 +191,22 @@ def test_the_settings_choose_the_sinks(tmp_path: Path, collector: tuple[str, obj
     assert sinks_of("a", "0", None, None) == []
     kinds = [type(sink) for sink in sinks_of("a", "0", tmp_path / "t", collector[0])]
     assert kinds == [SpanStore, OtlpSink]
+
+
+def test_the_store_forgets_what_is_over_a_day_old_while_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("opswire.chassis.sinks.FORGET_INTERVAL_S", 0)
+    store = SpanStore(tmp_path / "traces.sqlite3", "test")
+    with span("old", Stage.POLICY) as old:
+        old.start_ns -= 25 * 3600 * 1_000_000_000
+    with span("new", Stage.POLICY) as new:
+        pass
+    store.write([new])
+    store.write([old, new])
+    with sqlite3.connect(tmp_path / "traces.sqlite3") as connection:
+        rows = connection.execute("SELECT spans FROM span_batches").fetchall()
+    connection.close()
+    store.close()
+    assert len(rows) == 2
+    assert all("old" not in text for (text,) in rows)

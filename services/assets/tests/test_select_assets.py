@@ -71,6 +71,7 @@ CASES: list[tuple[str, str, Change]] = [
     ("the asset", "status.check host:web-01", lambda i: i.set("web-01", {"os": "Debian 13"})),
     ("its address", "status.check host:web-01", lambda i: i.set("web-01", {"address": "10.9.9.9"})),
     ("its host", "status.check service:storefront", lambda i: i.set("web-01", {"address": "10.9.9.9"})),
+    ("what lies between it and its host", "status.check service:billing", lambda i: i.set("box-1", {"parent": "web-02"})),
     ("its host's name", "status.check service:storefront", lambda i: i.rename("web-01", "web-11")),
     ("its name", "status.check host:web-01", lambda i: i.rename("web-01", "web-11")),
     ("it is deleted", "status.check host:app1", lambda i: i.delete("app1.eu.example.com")),
@@ -159,6 +160,9 @@ async def test_after_a_change_the_selection_is_that_of_the_inventory(
     stocked: Inventory, words: str, change: Change
 ) -> None:
     await put(stocked, name="lonely", type="service", parent="ghost")
+    await put(stocked, name="box-1", type="container", parent="web-01")
+    await put(stocked, name="pod-1", type="pod", parent="box-1")
+    await put(stocked, name="billing@pod-1", type="service", parent="pod-1", aliases=("billing",))
     await stocked.outbox_sent([row.id for row in await stocked.outbox_pending()])
     cache, reader = Remembering(), SqlReader(stocked)
     select = SelectAssets(reader, cache)
