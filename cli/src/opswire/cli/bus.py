@@ -63,16 +63,27 @@ def parse_time_ns(text: str) -> int:
     return seconds * 1_000_000_000 + int(fraction.ljust(9, "0")[:9] or 0)
 
 
+def _status(message: Msg) -> str | None:
+    """The broker's word in place of a message: 503 no such stream, 404 nothing there, 204 that was all.
+
+    A stored message comes with its own headers, among them perhaps an upstream's `Status`; the broker's word is the one
+    without a sequence.
+    """
+    headers = message.headers or {}
+    return None if "Nats-Sequence" in headers else headers.get("Status")
+
+
 def _stored(message: Msg) -> Stored:
+    """A message of a stream. Subject, sequence or time are empty or 0 where an upstream's header hides the broker's."""
     headers = dict(message.headers or {})
     own = {name: value for name, value in headers.items() if not name.startswith("Nats-") or name == "Nats-Msg-Id"}
-    return Stored(
-        headers["Nats-Subject"],
-        int(headers["Nats-Sequence"]),
-        parse_time_ns(headers["Nats-Time-Stamp"]),
-        message.data,
-        own,
-    )
+    try:
+        at_ns = parse_time_ns(headers.get("Nats-Time-Stamp", ""))
+    except ValueError:
+        at_ns = 0
+    sequence = headers.get("Nats-Sequence", "")
+    number = int(sequence) if sequence.isascii() and sequence.isdigit() else 0
+    return Stored(headers.get("Nats-Subject", ""), number, at_ns, message.data, own)
 
 
 @asynccontextmanager
@@ -168,7 +179,8 @@ class Bus:
                 yield message
             if len(batch) < BATCH_MESSAGES:
                 return
-            sequence = batch[-1].sequence + 1
+            # Onwards in any case: a sequence may be one that could not be read.
+            sequence = max(sequence, *(message.sequence for message in batch)) + 1
 
     async def _direct(self, stream: str, query: dict[str, Any]) -> list[Stored]:
         """A direct get: one reply a message, and where many are asked for an empty one at the end."""
@@ -180,10 +192,10 @@ class Bus:
             await self.client.publish(f"$JS.API.DIRECT.GET.{stream}", json.dumps(query).encode(), reply=inbox)
             while True:
                 message = await subscription.next_msg(timeout=REPLY_TIMEOUT_S)
-                status = (message.headers or {}).get("Status")
+                status = _status(message)
                 if status == "503":
                     raise NotRunningError(f"there is no stream {stream}", "opswire provision")
-                if status is not None:  # 404 nothing there, 204 that was all
+                if status is not None:
                     return found
                 found.append(_stored(message))
                 if not many:
