@@ -25,6 +25,7 @@ COMMANDS = (
     "parked list",
     "parked show",
     "parked redrive",
+    "eval intents",
     "lab up",
     "lab down",
     "lab status",

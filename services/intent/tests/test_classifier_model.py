@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import timeit
@@ -12,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from opswire.contracts.taxonomy import IntentName
-from opswire.intent.classifier import evaluate as evaluation
 from opswire.intent.classifier.labelled import digest_of, load_labelled
 from opswire.intent.classifier.model import THRESHOLD, Classifier, ClassifierFileError
 from opswire.intent.classifier.train import Trained, save, train
@@ -112,22 +110,3 @@ def test_a_call_costs_a_fraction_of_a_millisecond(classifier: Classifier) -> Non
         min(timeit.repeat(lambda: classifier.classify("restart checkout on web-01 now"), number=100, repeat=5)) / 100
     )
     assert best_s < 1e-3  # aimed at 200 us; the bound leaves room for a busy machine
-
-
-def test_evaluation_counts_strict_lenient_coverage_and_under_risk(
-    classifier: Classifier, model_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    rows = [
-        {"query": "restart nginx on web-01", "expected_intent": "service.restart", "also_accepted": [],
-         "expected_risk": "MEDIUM", "risk_also_accepted": []},
-        {"query": "list all servers", "expected_intent": "asset.count", "also_accepted": ["asset.list"],
-         "expected_risk": "LOW", "risk_also_accepted": []},
-        {"query": "what can you do?", "expected_intent": "data.delete", "also_accepted": [],
-         "expected_risk": "CRITICAL", "risk_also_accepted": ["HIGH"]},
-    ]  # fmt: skip
-    result = evaluation.evaluate(classifier, rows)
-    assert (result.total, result.strict, result.lenient, result.under_risk) == (3, 1, 2, 1)
-    file = tmp_path / "rows.jsonl"
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    assert evaluation.main([str(file), "--model", str(model_path), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["lenient"] == 2
