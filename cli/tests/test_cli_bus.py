@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from opswire.chassis.embedded.nats_server import NatsServer
-from opswire.cli.bus import Bus, _stored, connected, submitted_subject
+from opswire.cli.bus import Bus, ConflictError, _stored, connected, submitted_subject
+from opswire.cli.errors import NotRunningError
 from opswire.contracts.routes import FACTS
 
 PATIENCE_S = 10.0
@@ -44,3 +49,59 @@ def test_headers_that_hide_the_brokers_leave_the_body_readable(client: Client) -
         found = _stored(Msg(client, "inbox", "", b"{}", FORGED | {"Nats-Sequence": sequence}))
         assert (found.sequence, found.at_ns, found.body) == (0, 0, b"{}")
     assert _stored(Msg(client, "inbox", "", b"{}", None)).sequence == 0
+
+
+async def limit(client: Client, messages_max: int) -> None:
+    """Let the facts stream hold so many messages; -1 for any number."""
+    info = json.loads((await client.request(f"$JS.API.STREAM.INFO.{FACTS}", b"")).data)
+    config = json.dumps(info["config"] | {"max_msgs": messages_max}).encode()
+    answer = json.loads((await client.request(f"$JS.API.STREAM.UPDATE.{FACTS}", config)).data)
+    assert "error" not in answer
+
+
+@asynccontextmanager
+async def full(bus: Bus, client: Client) -> AsyncIterator[Callable[[], Any]]:
+    """The facts stream holds one message and takes no more, until the function that is given is called."""
+    await bus.store(submitted_subject("full", "first"), b"one", {}, time.monotonic() + PATIENCE_S)
+    await limit(client, len([message async for message in bus.everything(FACTS, "opswire.v1.>")]))
+    try:
+        yield lambda: limit(client, -1)
+    finally:
+        await limit(client, -1)
+
+
+async def test_a_full_stream_is_no_taken_subject(bus: Bus, client: Client) -> None:
+    subject = submitted_subject("full", "refused")
+    async with full(bus, client):
+        with pytest.raises(NotRunningError, match=r"cannot store \(full\?\): maximum messages exceeded"):
+            await bus.store(subject, b"two", {}, time.monotonic())
+        taken = submitted_subject("full", "first")
+        assert (await bus.store(taken, b"one", {}, time.monotonic())).repeated
+        with pytest.raises(ConflictError):
+            await bus.store(taken, b"two", {}, time.monotonic())
+    assert await bus.last(FACTS, subject) is None
+
+
+async def test_what_a_full_stream_refused_is_stored_once_there_is_room(bus: Bus, client: Client) -> None:
+    subject = submitted_subject("full", "later")
+    tried = await client.subscribe(subject)  # core NATS shows each attempt, stored or not
+    async with full(bus, client) as make_room:
+        storing = asyncio.create_task(bus.store(subject, b"two", {}, time.monotonic() + PATIENCE_S))
+        for _ in range(2):
+            await tried.next_msg(timeout=PATIENCE_S)
+        assert not storing.done()
+        await make_room()
+        assert not (await storing).repeated
+    found = await bus.last(FACTS, subject)
+    assert found is not None
+    assert found.body == b"two"
+
+
+async def test_a_subject_on_which_nothing_stands_is_not_taken(bus: Bus, client: Client) -> None:
+    """A stream that refuses for a message that the facts do not hold, as when it has expired between the two looks."""
+    await client.jetstream().add_stream(
+        name="OTHER", subjects=["other.>"], max_msgs_per_subject=1, discard="new", discard_new_per_subject=True
+    )
+    await bus.store("other.one", b"one", {}, time.monotonic() + PATIENCE_S)
+    with pytest.raises(NotRunningError, match="per subject"):
+        await bus.store("other.one", b"two", {}, time.monotonic())

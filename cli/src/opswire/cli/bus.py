@@ -28,7 +28,10 @@ REPLY_TIMEOUT_S = 5.0
 LOOK_AGAIN_S = 1.0
 BATCH_MESSAGES = 256
 WATCH_IDLE_S = 60
-SUBJECT_TAKEN = 10077
+STORE_AGAIN_S = 0.1
+# The broker has one code for every refusal of its store; only the words tell a taken subject from a full stream.
+STORE_REFUSED = 10077
+SUBJECT_TAKEN = "per subject"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,33 +136,47 @@ class Bus:
         """Publish until the broker acknowledges or `until` (monotonic) has passed.
 
         An attempt without a word may have been stored: it is repeated with the same `Nats-Msg-Id`. Raises ConflictError
-        when other bytes stand on the subject, NotRunningError when the broker stays away, CommandError when it refuses.
+        when other bytes stand on the subject, NotRunningError when the broker stays away or its stream stays full,
+        CommandError when it refuses for another reason.
         """
         attempts = 0
         while True:
             attempts += 1
             try:
                 reply = await self.client.request(subject, body, timeout=REPLY_TIMEOUT_S, headers=headers)
-                break
             except (NatsTimeoutError, NoRespondersError) as error:
                 if time.monotonic() > until:
                     raise NotRunningError(
                         f"the broker did not acknowledge {subject}; it may be stored or not",
                         "the same command with the same --id: it cannot be accepted twice",
                     ) from error
-                await asyncio.sleep(0.1)
-        answer = json.loads(reply.data)
-        error_found = answer.get("error")
-        if error_found is None:
-            # On a later attempt the duplicate is our own earlier one.
-            return Accepted(answer["seq"], repeated=bool(answer.get("duplicate")) and attempts == 1)
-        if error_found.get("err_code") != SUBJECT_TAKEN:
-            description = error_found.get("description")
+                await asyncio.sleep(STORE_AGAIN_S)
+                continue
+            answer = json.loads(reply.data)
+            if "error" not in answer:
+                # On a later attempt the duplicate is our own earlier one.
+                return Accepted(answer["seq"], repeated=bool(answer.get("duplicate")) and attempts == 1)
+            standing = await self._standing(subject, answer["error"])
+            if standing is not None and standing.body != body:
+                raise ConflictError(f"{subject} holds a request with other bytes", "another --id, or leave --id out")
+            if standing is not None:
+                return Accepted(standing.sequence, repeated=True)
+            if time.monotonic() > until:
+                said = answer["error"].get("description")
+                raise NotRunningError(
+                    f"the stream of {subject} cannot store (full?): {said}", "opswire doctor, then the same command"
+                )
+            await asyncio.sleep(STORE_AGAIN_S)
+
+    async def _standing(self, subject: str, refusal: dict[str, Any]) -> Stored | None:
+        """What stands on a subject whose message was refused; None where another attempt may succeed.
+
+        Raises CommandError when it would be refused again.
+        """
+        description = str(refusal.get("description"))
+        if refusal.get("err_code") != STORE_REFUSED:
             raise CommandError(f"the broker refuses {subject}: {description}", "opswire doctor")
-        standing = await self.last(FACTS, subject)
-        if standing is None or standing.body != body:
-            raise ConflictError(f"{subject} holds a request with other bytes", "another --id, or leave --id out")
-        return Accepted(standing.sequence, repeated=True)
+        return await self.last(FACTS, subject) if SUBJECT_TAKEN in description else None
 
     async def last(self, stream: str, subject: str) -> Stored | None:
         """The newest message on a subject, or None."""
