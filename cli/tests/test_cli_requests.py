@@ -234,12 +234,22 @@ async def test_a_broker_that_is_not_there_is_said_plainly(opswire: CommandLine) 
     opswire.environment["OPSWIRE_NATS_URL"] = "nats://127.0.0.1:1"
     result = await run(opswire, "ask", "list hosts")
     assert result.status == 3
-    assert "no broker answers at nats://127.0.0.1:1" in result.err
+    assert "no broker answers at 127.0.0.1:1" in result.err
     assert "Traceback" not in result.err
     del opswire.environment["OPSWIRE_NATS_URL"]
     result = await run(opswire, "ask", "list hosts", "--json")
     assert result.status == 3
     assert result.json["error"]["advice"] == "opswire up"
+
+
+async def test_a_password_in_the_brokers_url_is_not_printed(opswire: CommandLine) -> None:
+    for url, status in (("nats://user:secret@127.0.0.1:1", 3), ("nats://user:sec/ret@127.0.0.1:1", 2)):
+        opswire.environment["OPSWIRE_NATS_URL"] = url
+        for arguments in (("ask", "list hosts"), ("provision", "--json")):
+            result = await run(opswire, *arguments)
+            assert result.status == status, result.err
+            said = result.out + result.err
+            assert not any(word in said for word in ("sec", "ret@", "user", "Traceback")), said
 
 
 async def park(client: Client, parked_id: str, subject: str, body: bytes, stream: str = FACTS) -> None:

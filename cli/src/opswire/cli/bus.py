@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import nats
 from nats.aio.client import Client
@@ -20,10 +21,11 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import NoRespondersError, NoServersError
 from nats.errors import TimeoutError as NatsTimeoutError
-from opswire.cli.errors import CommandError, NotRunningError
+from opswire.cli.errors import CommandError, NotRunningError, UsageError
 from opswire.contracts.routes import FACTS, PROGRESS_REPORTED, REQUEST_FINISHED, REQUEST_SUBMITTED
 
 CONNECT_TIMEOUT_S = 5.0
+NATS_PORT = 4222
 REPLY_TIMEOUT_S = 5.0
 LOOK_AGAIN_S = 1.0
 BATCH_MESSAGES = 256
@@ -89,13 +91,29 @@ def _stored(message: Msg) -> Stored:
     return Stored(headers.get("Nats-Subject", ""), number, at_ns, message.data, own)
 
 
+def place_of(url: str) -> str:
+    """Host and port of a broker's URL, fit for an error: the rest may hold a password. Raises ValueError."""
+    parts = urlsplit(url if "://" in url else f"nats://{url}")
+    if not parts.hostname:
+        raise ValueError("no host")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{host}:{parts.port or NATS_PORT}"
+
+
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[Bus]:
-    """A connection to the broker, closed at the end. Raises NotRunningError when nothing answers at `url`."""
+    """A connection to the broker, closed at the end.
+
+    Raises NotRunningError when nothing answers at `url`, UsageError when it is none; neither quotes it whole.
+    """
 
     async def quiet(_: Exception) -> None:
         """A lost connection shows in the request that was under way; nats-py would print a trace besides."""
 
+    try:
+        place = place_of(url)
+    except ValueError:
+        raise UsageError("the broker's URL cannot be read", "OPSWIRE_NATS_URL=nats://HOST:PORT") from None
     try:
         client = await asyncio.wait_for(
             nats.connect(
@@ -108,8 +126,8 @@ async def connected(url: str) -> AsyncIterator[Bus]:
             ),
             CONNECT_TIMEOUT_S,
         )
-    except (NoServersError, TimeoutError, OSError) as error:
-        raise NotRunningError(f"no broker answers at {url}", "opswire status, or opswire up") from error
+    except (NoServersError, TimeoutError, OSError):
+        raise NotRunningError(f"no broker answers at {place}", "opswire status, or opswire up") from None
     try:
         yield Bus(client)
     finally:
