@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import signal
@@ -19,6 +20,8 @@ from opswire.cli.errors import CommandError
 from opswire.cli.processes import is_same, started_at
 from opswire.cli.state import RunRecord, StateDir
 from opswire.cli.supervisor import Supervisor
+from opswire.cli.views.running import Narrator
+from rich.console import Console
 
 WAIT_S = 20
 
@@ -57,7 +60,14 @@ class Whole:
         self.state = state
         self.events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         record = RunRecord(os.getpid(), started_at(os.getpid()), "starting", 0)
-        self.supervisor = Supervisor(state, record, self.events.put_nowait)
+        self.said = io.StringIO()
+        self.narrator = Narrator(Console(file=self.said, soft_wrap=True), as_json=False)
+        self.supervisor = Supervisor(state, record, self.report)
+
+    def report(self, event: dict[str, Any]) -> None:
+        """Hear an event, and say it as the console does."""
+        self.narrator.event(event)
+        self.events.put_nowait(event)
 
     async def event(self, kind: str) -> dict[str, Any]:
         """The next report of this kind."""
@@ -146,6 +156,75 @@ async def test_pauses_between_crashes_grow(whole: Whole) -> None:
         await whole.event("restarted")
     assert pauses == sorted(set(pauses))
     await whole.supervisor.stop([])
+
+
+async def test_a_child_is_started_again_although_nothing_can_be_written(whole: Whole) -> None:
+    child = whole.service("small")
+    await whole.supervisor.start(child)
+    for path in (whole.state.run_file, whole.state.events_file):
+        path.unlink()
+        (path / "in the way").mkdir(parents=True)
+    first = child.pid
+    child.send(signal.SIGKILL)
+    assert (await whole.event("not written"))["path"] == str(whole.state.run_file)
+    assert (await whole.event("restarted"))["pid"] == child.pid != first
+    assert f"{whole.state.events_file} cannot be written" in whole.said.getvalue()
+    for path in (whole.state.run_file, whole.state.events_file):
+        (path / "in the way").rmdir()
+        path.rmdir()
+    await whole.event("written again")
+    record = whole.state.read_run()
+    assert record is not None
+    assert (record.children[0].pid, record.children[0].ready) == (child.pid, True)
+    child.send(signal.SIGKILL)
+    await whole.event("restarted")
+    await whole.supervisor.stop([])
+
+
+async def test_the_end_comes_although_nothing_can_be_written(whole: Whole) -> None:
+    child = whole.service("small")
+    await whole.supervisor.start(child)
+    whole.state.run_file.unlink()
+    (whole.state.run_file / "in the way").mkdir(parents=True)
+    await whole.supervisor.stop([])
+    assert not child.running
+
+
+@pytest.mark.parametrize("error", [ValueError("no such thing"), OSError("no room")])
+async def test_a_fault_in_the_watching_is_said_and_the_watching_goes_on(
+    whole: Whole, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    faults = [error]
+    prepared = 0
+
+    async def prepare() -> None:
+        nonlocal prepared
+        prepared += 1
+        if prepared > 1 and faults:
+            raise faults.pop()
+
+    child = whole.service("small")
+    await whole.supervisor.start(child, prepare)
+    child.send(signal.SIGKILL)
+    assert str(error) in (await whole.event("fault"))["reason"]
+    again = await whole.event("restarted")
+    assert (again["pid"], prepared) == (child.pid, 3)
+    assert f"watching small failed and goes on: {type(error).__name__}" in whole.said.getvalue()
+    assert ("Traceback" in caplog.text) == isinstance(error, ValueError)
+    child.send(signal.SIGKILL)
+    await whole.event("restarted")
+    await whole.supervisor.stop([])
+
+
+async def test_a_line_without_end_is_no_answer() -> None:
+    async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(b"x" * 1_000_000)
+        writer.close()
+
+    async with await asyncio.start_server(babble, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        assert not await answers_at(f"http://127.0.0.1:{port}/health/ready")
 
 
 async def test_the_end_comes_in_order_and_leaves_nothing(whole: Whole) -> None:

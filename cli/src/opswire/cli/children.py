@@ -139,6 +139,6 @@ async def answers_at(url: str, timeout_s: float = PROBE_TIMEOUT_S) -> bool:
                 line = await reader.readline()
             finally:
                 writer.close()
-    except (OSError, TimeoutError):
+    except (OSError, TimeoutError, ValueError):  # ValueError: a line without end, which none of ours sends
         return False
     return line.startswith(wanted)
