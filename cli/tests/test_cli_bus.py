@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from opswire.chassis.embedded.nats_server import NatsServer
-from opswire.cli.bus import Bus, ConflictError, _stored, connected, submitted_subject
-from opswire.cli.errors import NotRunningError
+from opswire.cli.bus import Accepted, Bus, ConflictError, _stored, connected, submitted_subject
+from opswire.cli.errors import NoOutcomeError, NotRunningError
+from opswire.cli.submission import GRACE_S, Submission, see_through
 from opswire.contracts.routes import FACTS
 
 PATIENCE_S = 10.0
@@ -105,3 +107,27 @@ async def test_a_subject_on_which_nothing_stands_is_not_taken(bus: Bus, client: 
     await bus.store("other.one", b"one", {}, time.monotonic() + PATIENCE_S)
     with pytest.raises(NotRunningError, match="per subject"):
         await bus.store("other.one", b"two", {}, time.monotonic())
+
+
+class NotingBus(Bus):
+    """The real thing, which notes when a request was accepted and until when its finish is waited for, and does not."""
+
+    accepted_at = 0.0
+    waiting_until = 0.0
+
+    async def store(self, subject: str, body: bytes, headers: dict[str, str], until: float) -> Accepted:
+        accepted = await super().store(subject, body, headers, until)
+        self.accepted_at = time.monotonic()
+        return accepted
+
+    async def finish(self, feed: Subscription, source: str, request_id: str, until: float) -> bytes | None:
+        self.waiting_until = until
+        return await super().finish(feed, source, request_id, time.monotonic())
+
+
+async def test_the_time_to_wait_counts_from_the_acceptance(client: Client) -> None:
+    noting = NotingBus(client)
+    with pytest.raises(NoOutcomeError):
+        await see_through(noting, Submission("pager", "slow", b"{}", 5_000), None)
+    assert noting.accepted_at > 0
+    assert noting.waiting_until >= noting.accepted_at + 5 + GRACE_S

@@ -125,7 +125,7 @@ async def see_through(
 ) -> Outcome:
     """Publish a request and wait for its outcome, telling progress (service, what it does) on the way.
 
-    Raises NoOutcomeError when no finish was stored within the deadline and 65 s; otherwise as `accept`.
+    Raises NoOutcomeError when no finish was stored within the deadline and 65 s of the acceptance; otherwise as `accept`.
     """
     source, request_id = submission.source, submission.request_id
     watching = await bus.client.subscribe(progress_subject(source, request_id), cb=_teller(progress))
@@ -133,7 +133,9 @@ async def see_through(
         span = new_span(submission)
         began = time.monotonic()
         accepted = await publish(bus, submission, span)
-        finished = await bus.finish(feed, source, request_id, began + submission.deadline_ms / 1_000 + GRACE_S)
+        # From the acceptance, as the services count: the publish itself may have taken long.
+        until = time.monotonic() + submission.deadline_ms / 1_000 + GRACE_S
+        finished = await bus.finish(feed, source, request_id, until)
         elapsed_ms = (time.monotonic() - began) * 1_000
     await watching.unsubscribe()
     await note(span, accepted, trace_store)
