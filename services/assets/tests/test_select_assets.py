@@ -71,7 +71,11 @@ CASES: list[tuple[str, str, Change]] = [
     ("the asset", "status.check host:web-01", lambda i: i.set("web-01", {"os": "Debian 13"})),
     ("its address", "status.check host:web-01", lambda i: i.set("web-01", {"address": "10.9.9.9"})),
     ("its host", "status.check service:storefront", lambda i: i.set("web-01", {"address": "10.9.9.9"})),
-    ("what lies between it and its host", "status.check service:billing", lambda i: i.set("box-1", {"parent": "web-02"})),
+    (
+        "what lies between it and its host",
+        "status.check service:billing",
+        lambda i: i.set("box-1", {"parent": "web-02"}),
+    ),
     ("its host's name", "status.check service:storefront", lambda i: i.rename("web-01", "web-11")),
     ("its name", "status.check host:web-01", lambda i: i.rename("web-01", "web-11")),
     ("it is deleted", "status.check host:app1", lambda i: i.delete("app1.eu.example.com")),
@@ -166,10 +170,10 @@ async def test_after_a_change_the_selection_is_that_of_the_inventory(
     await stocked.outbox_sent([row.id for row in await stocked.outbox_pending()])
     cache, reader = Remembering(), SqlReader(stocked)
     select = SelectAssets(reader, cache)
-    before = await seen(select(intent(words)))
+    before = await seen(select(intent(words), ""))
     await change(stocked)
     assert await publish_into(stocked, cache) > 0
-    after = await seen(select(intent(words)))
+    after = await seen(select(intent(words), ""))
     assert after == await seen(resolve(intent(words), reader))
     assert after != before, "the change of this case changes nothing: it proves nothing"
 
@@ -177,11 +181,11 @@ async def test_after_a_change_the_selection_is_that_of_the_inventory(
 async def test_what_has_nothing_to_do_with_a_selection_leaves_it(stocked: Inventory) -> None:
     cache = Remembering()
     select = SelectAssets(SqlReader(stocked), cache)
-    await select(intent("status.check host:web-01"))
+    await select(intent("status.check host:web-01"), "")
     await put(stocked, name="unrelated", address="10.8.8.8")
     await stocked.set("db-01", {"os": "Debian 13"})
     await publish_into(stocked, cache)
-    await select(intent("status.check host:web-01"))
+    await select(intent("status.check host:web-01"), "")
     assert cache.loads == 1
 
 
@@ -190,13 +194,13 @@ async def test_a_question_back_is_never_remembered(stocked: Inventory) -> None:
     select = SelectAssets(SqlReader(stocked), cache)
     for _ in range(2):
         with pytest.raises(AssetClarificationError):
-            await select(intent("status.check host:nobody"))
+            await select(intent("status.check host:nobody"), "")
     assert (cache.loads, cache.entries) == (2, {})
 
 
 async def test_help_needs_no_inventory(tmp_path: Path) -> None:
     cache = Remembering()
-    assert (await SelectAssets(None, cache)(intent("system.help"))).kind == "none"  # type: ignore[arg-type]
+    assert (await SelectAssets(None, cache)(intent("system.help"), "")).kind == "none"  # type: ignore[arg-type]
     assert cache.loads == 0
 
 
@@ -212,3 +216,14 @@ def test_the_key_holds_name_and_entities_in_order() -> None:
 
 def test_the_names_that_are_tagged_are_the_names_that_are_resolved() -> None:
     assert resolving._NAMES == NAMING_TYPES
+
+
+async def test_a_word_that_nobody_heard_narrows_the_list_or_is_said(stocked: Inventory) -> None:
+    await put(stocked, name="owned-1", type="host", owner="team-night")
+    select = SelectAssets(SqlReader(stocked), Remembering())
+    owned = await select(intent("asset.list asset_type:hosts"), "list hosts owned by team-night")
+    assert [asset.name for asset in owned.assets] == ["owned-1"]
+    everything = await select(intent("asset.list asset_type:hosts"), "list hosts")
+    assert everything.total > 1
+    with pytest.raises(AssetClarificationError, match="moon"):
+        await select(intent("asset.list asset_type:hosts"), "list hosts in moon")

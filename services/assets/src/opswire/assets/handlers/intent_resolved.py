@@ -17,7 +17,7 @@ class HandleIntentResolved:
 
     async def __call__(self, resolved: IntentResolved, delivery: Delivery) -> None:
         """Publish the context. Names that lead nowhere end the request with a question."""
-        selection = await self._select_assets(resolved.intent)
+        selection = await self._select_assets(resolved.intent, resolved.text)
         context = ContextResolved(
             request_id=resolved.request_id,
             requester=resolved.requester,

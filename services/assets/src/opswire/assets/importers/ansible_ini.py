@@ -23,6 +23,8 @@ ATTRIBUTES_MAX = 60  # the contract allows 64; importing adds a few of its own
 GROUPS_MAX = 64
 VALUE_CHARACTERS_MAX = 1_000
 
+_HOST_NAME = re.compile(r"[\w@][\w.:@/-]*")
+_GROUP_NAME = re.compile(r"[\w.:@-]+")
 _SECTION = re.compile(r"^\[(?P<group>[^\]:]+)(?::(?P<kind>[a-z]+))?\]\s*(?:[#;].*)?$")
 _FIELDS = {
     "ansible_port": "ssh_port",
@@ -92,6 +94,9 @@ def _read_line(inventory: _Inventory, section: str, kind: str, number: int, line
         _read_hosts(inventory, section, number, line)
     elif kind == "children":
         name = line.split("#")[0].strip()
+        if not _GROUP_NAME.fullmatch(name):
+            inventory.reject(number, f"{line[:80]!r} is no name of a group")
+            return
         inventory.group(section, number).children.append(name)
         inventory.group(name, number)
     elif kind == "vars":
@@ -120,6 +125,9 @@ def _read_hosts(inventory: _Inventory, section: str, number: int, line: str) -> 
         _keep(inventory, variables, key, value, number)
     if len(inventory.hosts) + len(names) > HOSTS_MAX:
         raise UnreadableInventoryError(f"line {number}: more than {HOSTS_MAX} hosts")
+    if wrong := [name for name, _ in names if not _HOST_NAME.fullmatch(name)]:
+        inventory.reject(number, f"{wrong[0][:80]!r} is no name of a host")
+        return
     for name, port in names:
         host = inventory.hosts.setdefault(fold(name), _Host(name, number))
         if section not in host.groups:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from pathlib import PurePath
 
@@ -18,6 +19,8 @@ IMPORTERS: dict[str, Importer] = {
     "ansible-ini": read_ansible_ini,
 }
 
+_OTHER_SECTION = re.compile(r"^\[\[", re.MULTILINE)  # TOML's arrays of tables
+_ONE_OF = f"it must be one of {', '.join(IMPORTERS)}; name the format if it is one of them"
 _YAML = re.compile(r"^(assets|defaults)\s*:", re.MULTILINE)
 _SECTION = re.compile(r"^\[[^\]]+\]\s*([#;].*)?$", re.MULTILINE)
 
@@ -32,9 +35,19 @@ def detect_format(path: str, text: str) -> str:
     heading = next(csv.reader([text.removeprefix("\ufeff").partition("\n")[0]]), [])
     if len(heading) > 2 and kind_of(heading) is not None:
         return "netbox-csv"
+    if text.lstrip("\ufeff \t\r\n")[:1] in ("{", "<") or _OTHER_SECTION.search(text) or _is_json(text):
+        raise UnreadableInventoryError("the file is JSON, XML or TOML; " + _ONE_OF)
     if _SECTION.search(text) or PurePath(path).suffix.lower() in {".ini", ".cfg"}:
         return "ansible-ini"
-    raise UnreadableInventoryError(f"none of {', '.join(IMPORTERS)}; name the format if it is one of them")
+    raise UnreadableInventoryError("the file is none that is known; " + _ONE_OF)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def read_inventory(text: str, format: str) -> ImportedFile:

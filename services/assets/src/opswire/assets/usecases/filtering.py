@@ -81,6 +81,14 @@ async def filtered(wanted: AssetFilter, reader: InventoryReader, count_only: boo
     return assets, total
 
 
+async def meaning_of(word: str, reader: InventoryReader) -> EntityType:
+    """What a word that narrows a list is, by what the inventory has; a tag where it has nothing, which is then said."""
+    for kind in (EntityType.SITE, EntityType.OS, EntityType.USER):
+        if await _exists(_FIELDS[kind], word, reader):
+            return kind
+    return EntityType.ENVIRONMENT if word in ENVIRONMENT_WORDS else EntityType.TAG
+
+
 async def _add_word(found: _Words, name: str, value: str, reader: InventoryReader) -> None:
     if name == "types":
         await _add_type(found, value, reader)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
+from opswire.assets.usecases.filtering import meaning_of
 from opswire.assets.usecases.reading import InventoryReader
-from opswire.assets.usecases.resolve import NO_ASSET_INTENTS, NOTHING, Selection, resolve
+from opswire.assets.usecases.resolve import LIST_INTENTS, NO_ASSET_INTENTS, NOTHING, Selection, resolve
+from opswire.assets.usecases.unheard import unheard_words
 from opswire.assets.vocabulary import fold
 from opswire.contracts.caches_invalidated.tags import INVENTORY, asset_tag, name_tag
-from opswire.contracts.findings import Asset, IntentFinding
+from opswire.contracts.findings import Asset, Entity, IntentFinding
 from opswire.contracts.taxonomy import INTENTS
 from opswire.contracts.types import EntityType
 
@@ -35,23 +37,27 @@ class SelectAssets:
         self._reader = reader
         self._cache = cache
 
-    async def __call__(self, intent: IntentFinding) -> Selection:
-        """The selection, true of the inventory as it is now."""
+    async def __call__(self, intent: IntentFinding, text: str) -> Selection:
+        """The selection, true of the inventory as it is now. `text` is what was asked, in the sender's words."""
         if intent.name in NO_ASSET_INTENTS:
             return NOTHING
+        unheard = unheard_words(text, intent.entities) if intent.name in LIST_INTENTS else []
 
         async def load() -> tuple[Selection, list[str]]:
-            selection = await resolve(intent, self._reader)
+            heard = [Entity(type=await meaning_of(word, self._reader), value=word) for word in unheard]
+            whole = intent.model_copy(update={"entities": [*intent.entities, *heard]})
+            selection = await resolve(whole, self._reader)
             return selection, tags_of(intent, selection)
 
-        selection, _ = await self._cache.read(key_of(intent), load)
+        selection, _ = await self._cache.read(key_of(intent, unheard), load)
         return selection
 
 
-def key_of(intent: IntentFinding) -> str:
-    """Everything `resolve` reads of an intent: its name, its effect, its entities in order."""
+def key_of(intent: IntentFinding, unheard: Sequence[str] = ()) -> str:
+    """Everything `resolve` reads of an intent: its name, its effect, its entities in order; and the unheard words."""
     parts = [intent.name.value, INTENTS[intent.name].effect.value]
     parts += [f"{entity.type.value}={entity.value.casefold()}" for entity in intent.entities]
+    parts += [f"unheard={word}" for word in unheard]
     text = json.dumps(parts)
     return text if len(text) <= 200 else hashlib.sha256(text.encode()).hexdigest()
 
