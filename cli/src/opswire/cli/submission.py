@@ -125,7 +125,8 @@ async def see_through(
 ) -> Outcome:
     """Publish a request and wait for its outcome, telling progress (service, what it does) on the way.
 
-    Raises NoOutcomeError when no finish was stored within the deadline and 65 s of the acceptance; otherwise as `accept`.
+    Raises NoOutcomeError when no finish was stored within the deadline and 65 s, counted from the acceptance;
+    otherwise as `accept`.
     """
     source, request_id = submission.source, submission.request_id
     watching = await bus.client.subscribe(progress_subject(source, request_id), cb=_teller(progress))
