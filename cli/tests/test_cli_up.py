@@ -164,6 +164,34 @@ def end(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
+def test_the_labs_inventory_does_not_overwrite_edits_at_the_next_start(up: CommandLine) -> None:
+    """On the same state, with the lab. Only a changed file is imported again."""
+
+    def start() -> None:
+        started = up.run("up", "--detach", "--lab", "--json", timeout_s=120)
+        assert started.status == 0, started.err + started.out
+
+    state = StateDir(up.state_dir)
+    up.run("down", timeout_s=WAIT_S)
+    try:
+        start()
+        assert up.run("assets", "show", "web-02", "--json").json["owner"] != "people"
+        imported = state.lab_imported()
+        edited = up.run("assets", "set", "web-02", "owner=people", "--json")
+        assert edited.status == 0, edited.err
+        up.run("down", timeout_s=WAIT_S)
+        start()
+        assert up.run("assets", "show", "web-02", "--json").json["owner"] == "people"
+        assert state.lab_imported() == imported
+        up.run("down", timeout_s=WAIT_S)
+        state.write_lab_imported("of another file")
+        start()
+        assert up.run("assets", "show", "web-02", "--json").json["owner"] != "people"
+        assert state.lab_imported() == imported
+    finally:
+        up.run("down", timeout_s=WAIT_S)
+
+
 def test_a_start_that_fails_says_why_and_leaves_nothing(tmp_path: Path) -> None:
     opswire = CommandLine(tmp_path / "state", {"OPSWIRE_DRAIN_TIMEOUT_S": "no number"})
     (tmp_path / "state").mkdir()

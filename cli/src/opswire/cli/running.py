@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import shutil
 import signal
@@ -118,7 +119,7 @@ async def _start_all(
         lab = [asyncio.to_thread(_lab_up, state)] if wishes.lab else []
         await _together(*lab, *(start(name) for name in SERVICES))
         if wishes.lab:
-            await _import_lab(state)
+            await _import_lab(state, environment["OPSWIRE_INVENTORY_URL"])
     finally:
         trained.cancel()
         await asyncio.gather(trained, return_exceptions=True)
@@ -133,12 +134,23 @@ def _lab_up(state: StateDir) -> None:
         raise CommandError(f"the lab did not come up: {error}", "opswire lab down, then again") from error
 
 
-async def _import_lab(state: StateDir) -> None:
-    from opswire.cli.inventory import import_file
+async def _import_lab(state: StateDir, inventory_url: str) -> None:
+    """Import the lab's inventory once: again only when its file has changed, or into another or emptied inventory.
+
+    Otherwise every start would overwrite what people have edited since.
+    """
+    from opswire.cli.inventory import import_file, list_assets
     from opswire.lab import Lab
 
     path = Lab(state.path).inventory_path
-    await import_file(state, path.read_bytes(), path.name, "opswire")
+    body = path.read_bytes()
+    digest = hashlib.sha256(inventory_url.encode() + b"\n" + body).hexdigest()
+    if state.lab_imported() == digest:
+        kept = await asyncio.to_thread(list_assets, state, {"limit": "1"})
+        if kept["total"]:
+            return
+    await import_file(state, body, path.name, "opswire")
+    state.write_lab_imported(digest)
 
 
 def lab_down(state: StateDir) -> None:

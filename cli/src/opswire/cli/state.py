@@ -126,6 +126,15 @@ class StateDir:
         """Remember the ports of this run."""
         write_private(self.path / "ports.json", json.dumps(ports))
 
+    def lab_imported(self) -> str | None:
+        """The digest of the lab's inventory that was imported last; None when none was."""
+        path = self.path / "lab-imported"
+        return path.read_text() if path.exists() else None
+
+    def write_lab_imported(self, digest: str) -> None:
+        """Remember what was imported."""
+        write_private(self.path / "lab-imported", digest)
+
     def lock(self) -> int | None:
         """Take the supervisor's lock: an open descriptor, or None when another supervisor holds it."""
         descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
