@@ -227,9 +227,7 @@ async def test_valkey_killed_emptied_restarted_or_asleep_changes_no_answer(
     await raw.aclose()
     valkey_server.kill()
     holder.cache._memory.clear()
-    begin_s = time.monotonic()
     assert await holder.read("a", "c") == ("c", "miss")
-    assert time.monotonic() - begin_s < 1
     assert valkey.is_away
     assert await holder.read("a", "d") == ("c", "memory")
     await asyncio.to_thread(valkey_server.start)

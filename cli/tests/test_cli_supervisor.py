@@ -31,7 +31,7 @@ import http.server, signal, sys, threading
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
-        self.send_response(200 if self.path == "/health/ready" else 404)
+        self.send_response(200 if self.path in ("/health/ready", "/health/live") else 404)
         self.send_header("Content-Length", "0")
         self.end_headers()
     def log_message(self, *arguments): pass
@@ -123,6 +123,22 @@ async def test_a_crashed_program_comes_back_on_its_port_and_is_reported(whole: W
     assert (record.children[0].restarts, record.children[0].ready, record.children[0].pid) == (1, True, child.pid)
     lines = [json.loads(line) for line in whole.state.events_file.read_text().splitlines()]
     assert [line["event"] for line in lines] == ["ready", "ended", "restarted"]
+    await whole.supervisor.stop([])
+
+
+async def test_a_program_that_is_stopped_is_ended_and_started_again(
+    whole: Whole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("opswire.cli.supervisor.LIVE_INTERVAL_S", 0.1)
+    monkeypatch.setattr("opswire.cli.supervisor.LIVE_MISSES_MAX", 2)
+    monkeypatch.setattr("opswire.cli.children.PROBE_TIMEOUT_S", 0.2)
+    child = whole.service("small")
+    await whole.supervisor.start(child)
+    first = child.pid
+    os.kill(first, signal.SIGSTOP)
+    assert (await whole.event("stuck"))["silent_probes"] == 2
+    assert (await whole.event("ended"))["status"] == -signal.SIGKILL
+    assert (await whole.event("restarted"))["pid"] != first
     await whole.supervisor.stop([])
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import timeit
 from itertools import pairwise
 from pathlib import Path
 
@@ -105,8 +104,8 @@ def test_a_foreign_or_damaged_file_is_refused(tmp_path: Path, model_path: Path) 
         Classifier.load(cut)
 
 
-def test_a_call_costs_a_fraction_of_a_millisecond(classifier: Classifier) -> None:
-    best_s = (
-        min(timeit.repeat(lambda: classifier.classify("restart checkout on web-01 now"), number=100, repeat=5)) / 100
-    )
-    assert best_s < 1e-3  # aimed at 200 us; the bound leaves room for a busy machine
+def test_another_language_is_noticed_and_shorthand_is_not(classifier: Classifier) -> None:
+    for text in ("lösche bitte auf", "borra eso en", "redémarre le sur"):
+        assert classifier.known_share(text) < 0.5, text
+    for text in ("is it running?", "pls restrat the svc asap", "show me the error log", "hey", ""):
+        assert classifier.known_share(text) >= 0.5, text

@@ -174,7 +174,8 @@ class Service:
             try:
                 await starting
             except NatsError as error:
-                reason = f"the broker refuses what a service needs (is JetStream on?): {type(error).__name__}: {error}"
+                what = f"{type(error).__name__}: {error}"
+                reason = f"the broker went away, or refuses what a service needs (is JetStream on?): {what}"
                 raise ConnectionError(reason) from error
             return True
         starting.cancel()
@@ -198,10 +199,13 @@ def run_service(name: str, create: Callable[[], Service | Awaitable[Service]]) -
         except ValidationError as error:
             get_logger().error("cannot start", reason=f"a setting (OPSWIRE_...) is wrong: {describe(error)}")
             sys.exit(EXIT_CANNOT_START)
+        except (ConnectionError, TimeoutError, RetryableError) as error:
+            # No fault of ours and none of the settings': whoever started us tries again.
+            get_logger().warning("cannot start yet", reason=str(error) or type(error).__name__)
+            sys.exit(EXIT_UNAVAILABLE)
         except (OpswireError, OSError) as error:
             get_logger().error("cannot start", reason=str(error))
-            away = isinstance(error, ConnectionError | RetryableError)
-            sys.exit(EXIT_UNAVAILABLE if away else EXIT_CANNOT_START)
+            sys.exit(EXIT_CANNOT_START)
 
     if sys.platform != "win32":
         import uvloop

@@ -39,6 +39,10 @@ class Child(ABC):
     async def answers(self) -> bool:
         """Whether it can be used now."""
 
+    async def is_live(self) -> bool:
+        """Whether it still does anything, ready or not: a process that is stopped or stuck does not."""
+        return await self.answers()
+
     @property
     def pid(self) -> int:
         """The process id of the latest launch."""
@@ -120,6 +124,10 @@ class ProgramChild(Child):
         if not self.running:
             return False
         return self.ready_url is None or await answers_at(self.ready_url)
+
+    async def is_live(self) -> bool:
+        """Whether its loop turns: a service whose broker is away is live and not ready."""
+        return self.ready_url is None or await answers_at(self.ready_url.removesuffix("/ready") + "/live")
 
 
 async def answers_at(url: str, timeout_s: float = PROBE_TIMEOUT_S) -> bool:

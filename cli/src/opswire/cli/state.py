@@ -6,15 +6,17 @@ else reads it. The lock file, held for the supervisor's lifetime, is what makes 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import secrets
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from opswire.cli.errors import NotRunningError
+from opswire.cli.errors import CommandError, NotRunningError
 from opswire.cli.processes import is_same
 
 ADVICE_UP = "opswire up"
@@ -79,11 +81,15 @@ class StateDir:
 
     def prepare(self) -> None:
         """Create the directory, open to its owner only: it holds keys and tokens."""
-        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.logs.mkdir(exist_ok=True)
-        ignore = self.path / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n")
+        with _usable(self.path):
+            for folder in (*reversed(self.path.parents), self.path):
+                if not folder.exists():
+                    folder.mkdir(mode=0o700)
+            self.path.chmod(0o700)
+            self.logs.mkdir(exist_ok=True)
+            ignore = self.path / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n")
 
     def log(self, name: str) -> Path:
         """The log file of a child."""
@@ -103,9 +109,12 @@ class StateDir:
     def read_run(self) -> RunRecord | None:
         """What `run.json` says, alive or not; None when there is none."""
         try:
-            return RunRecord.from_json(json.loads(self.run_file.read_text()))
+            with _usable(self.path):
+                return RunRecord.from_json(json.loads(self.run_file.read_text()))
         except FileNotFoundError:
             return None
+        except (ValueError, TypeError):
+            return None  # cut short by a full disk or a power cut: what it said is lost, and `up` writes it anew
 
     def running(self) -> RunRecord:
         """What runs here. Raises NotRunningError when nothing does."""
@@ -144,6 +153,18 @@ class StateDir:
             os.close(descriptor)
             return None
         return descriptor
+
+
+@contextlib.contextmanager
+def _usable(path: Path) -> Iterator[None]:
+    """Errors of the state directory as errors of the command; that something is not there yet passes."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        advice = "another --state-dir, or make this one yours to write"
+        raise CommandError(f"the state directory {path} cannot be used: {error.strerror}", advice) from error
 
 
 def write_private(path: Path, text: str) -> None:

@@ -20,6 +20,9 @@ from opswire.cli.errors import CommandError
 from opswire.cli.processes import started_at
 from opswire.cli.state import ChildRecord, RunRecord, StateDir
 
+# Asked every two seconds whether it lives; a probe waits two more. After five in a row, 10 to 20 s, it is ended.
+LIVE_INTERVAL_S = 2.0
+LIVE_MISSES_MAX = 5
 READY_TIMEOUT_S = 60.0
 TERM_TIMEOUT_S = 15.0
 KILL_TIMEOUT_S = 5.0
@@ -159,7 +162,7 @@ class Supervisor:
     async def _keep_once(self, kept: Kept) -> None:
         """See one child through its end to its next start; begins wherever a fault interrupted the last time."""
         if kept.record.ready or not kept.child.running:
-            status = await kept.child.ended()
+            status = await self._ended_or_stuck(kept)
             pause_s = kept.next_pause_s()
             kept.record.ready = False
             self._write()
@@ -172,6 +175,19 @@ class Supervisor:
                 self._tell("not started", kept, reason=str(error))
                 return
         await self._see_ready(kept)
+
+    async def _ended_or_stuck(self, kept: Kept) -> int:
+        """Its exit status once it ended, by itself or by us: one that says nothing for long would hold its requests."""
+        misses = 0
+        while kept.child.running:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LIVE_INTERVAL_S):
+                    return await kept.child.ended()
+            misses = 0 if await kept.child.is_live() else misses + 1
+            if misses >= LIVE_MISSES_MAX and kept.child.running:
+                self._tell("stuck", kept, silent_probes=misses)
+                kept.child.send(signal.SIGKILL)
+        return await kept.child.ended()
 
     async def _see_ready(self, kept: Kept) -> None:
         """After a start that was not the first: wait until the child answers, and end one that stays silent."""

@@ -19,11 +19,13 @@ _SENTENCES = {
     "not started": "{child} could not be started: {reason}",
     "not prepared": "{child} runs again, but: {reason}",
     "silent": "{child} does not answer after {after_s:g} s; it is ended and started again",
+    "stuck": "{child} lives and does nothing ({silent_probes} probes unanswered); it is ended and started again",
     "not written": "{path} cannot be written: {reason}",
     "written again": "{path} is written again",
     "fault": "watching {child} failed and goes on: {reason}",
 }
 _STYLES = {"ended": "yellow", "not started": "red", "not prepared": "red", "silent": "red"} | {
+    "stuck": "red",
     "not written": "red",
     "fault": "bold red",
 }

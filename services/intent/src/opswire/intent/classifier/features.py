@@ -37,9 +37,14 @@ def _mask(match: re.Match[str]) -> str:
     return _MASKS[group]
 
 
+def single_words(text: str) -> list[str]:
+    """The words of a masked text, and the few signs that count as words."""
+    return _WORD.findall(text)
+
+
 def word_features(text: str) -> list[str]:
     """Words and pairs of words of a masked text; the first words also as such."""
-    words = _WORD.findall(text)
+    words = single_words(text)
     pairs = [f"{first} {second}" for first, second in pairwise(words)]
     return [*words, *pairs, *(f"^{word}" for word in words[:1])]
 

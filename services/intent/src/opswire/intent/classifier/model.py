@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from opswire.contracts.taxonomy import IntentName
-from opswire.intent.classifier.features import character_features, masked, word_features
+from opswire.intent.classifier.features import character_features, masked, single_words, word_features
 
 FORMAT_VERSION = 1
 
@@ -110,6 +110,14 @@ class Classifier:
             return self._bias.astype(np.float64)
         rows = self._weights[indices]
         return np.asarray(np.array(values, dtype=np.float32) @ rows + self._bias, dtype=np.float64)
+
+    def known_share(self, text: str) -> float:
+        """The share of the text's words that the training requests held; 1 for fewer than two words.
+
+        Runs of characters give a probability to any text, also in a language that was never seen.
+        """
+        words = [word for word in single_words(masked(text)) if word.isalpha() and len(word) > 1]
+        return sum(word in self._words for word in words) / len(words) if len(words) > 1 else 1.0
 
     @property
     def labels(self) -> list[IntentName]:

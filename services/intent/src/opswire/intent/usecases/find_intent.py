@@ -22,6 +22,8 @@ from opswire.intent.language.template import template_of
 CANDIDATES_SHOWN = 3
 REMEMBERED_TEXTS_MAX = 4_096
 REMEMBERED_CHARACTERS_MAX = 500
+KNOWN_SHARE_MIN = 0.5
+"""Of our evaluation requests none falls below it; "lösche checkout auf web-01" does, and was read as a question."""
 INTENT_TAG = "intent"
 
 
@@ -39,6 +41,7 @@ class _Understood:
     version: int
     entities: tuple[Entity, ...]
     key: str
+    is_foreign: bool
 
 
 class Classifier(Protocol):
@@ -47,6 +50,9 @@ class Classifier(Protocol):
     @property
     def digest(self) -> str:
         """Changes whenever the answers could."""
+
+    def known_share(self, text: str) -> float:
+        """The share of the text's words that it was taught."""
 
     def classify(self, text: str) -> list[Guess]:
         """Intents with their probabilities, likeliest first."""
@@ -78,7 +84,7 @@ class FindIntent:
 
         reading, outcome = await self._cache.read(understood.key, classify)
         best = reading.guesses[0]
-        if best.probability < self._threshold:
+        if best.probability < self._threshold or understood.is_foreign:
             raise UnclearRequestError(_question(reading.guesses), _candidates(reading.guesses))
         source = IntentSource.CACHE if outcome in ("memory", "shared", "coalesced") else IntentSource.LOCAL
         return self._finding(best, understood.entities, text, source)
@@ -90,10 +96,17 @@ class FindIntent:
             return found
         entities = extract_entities(text, self._names)
         template = template_of(text, entities, self._names)
-        found = _Understood(self._names.version, tuple(entities), self._key(template or normalise(text)))
+        key = self._key(template or normalise(text))
+        found = _Understood(self._names.version, tuple(entities), key, self._is_foreign(text, entities))
         if len(text) <= REMEMBERED_CHARACTERS_MAX:
             self._understood[text] = found
         return found
+
+    def _is_foreign(self, text: str, entities: Sequence[Entity]) -> bool:
+        """Whether most words are ones that nobody taught us: another language, or none. Names do not count."""
+        for entity in entities:
+            text = text.replace(entity.value, " ")
+        return self._classifier.known_share(text) < KNOWN_SHARE_MIN
 
     def _finding(self, best: Guess, entities: Sequence[Entity], text: str, source: IntentSource) -> IntentFinding:
         return IntentFinding(

@@ -1,0 +1,37 @@
+"""The state directory: private, and where it cannot be used that is said in one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from opswire.cli.errors import CommandError, NotRunningError
+from opswire.cli.state import StateDir
+
+
+def test_the_directory_and_what_is_made_above_it_are_open_to_the_owner_only(tmp_path: Path) -> None:
+    state = StateDir(tmp_path / "a" / "b")
+    state.prepare()
+    assert [(tmp_path / part).stat().st_mode & 0o777 for part in ("a", "a/b")] == [0o700, 0o700]
+    (tmp_path / "a" / "b").chmod(0o755)
+    state.prepare()
+    assert state.path.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_file_in_its_place_is_an_error_with_advice(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CommandError, match="cannot be used") as raised:
+        StateDir(tmp_path / "file").prepare()
+    assert "--state-dir" in raised.value.advice
+    with pytest.raises(CommandError, match="cannot be used"):
+        StateDir(tmp_path / "file").read_run()
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"pid": 1', "[]", '{"pid": 1}'])
+def test_a_record_that_was_cut_short_says_that_nothing_runs(tmp_path: Path, text: str) -> None:
+    state = StateDir(tmp_path)
+    state.prepare()
+    state.run_file.write_text(text)
+    assert state.read_run() is None
+    with pytest.raises(NotRunningError):
+        state.running()
