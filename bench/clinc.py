@@ -71,7 +71,7 @@ def ours(rows: Split) -> Reader:
     trained = train([Labelled(text, cast(IntentName, Label(name)), "clinc") for text, name in rows])
 
     def logarithms(texts: Sequence[str]) -> Floats:
-        scaled = trained.scores(texts) / trained.temperature
+        scaled = trained.scores(texts) / trained.calibration.temperature
         scaled -= scaled.max(axis=1, keepdims=True)
         return np.asarray(scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True)))
 

@@ -225,5 +225,7 @@ async def test_a_word_that_nobody_heard_narrows_the_list_or_is_said(stocked: Inv
     assert [asset.name for asset in owned.assets] == ["owned-1"]
     everything = await select(intent("asset.list asset_type:hosts"), "list hosts")
     assert everything.total > 1
+    with pytest.raises(AssetClarificationError, match="critical"):
+        await select(intent("asset.list severity:critical asset_type:hosts"), "list critical hosts")
     with pytest.raises(AssetClarificationError, match="moon"):
         await select(intent("asset.list asset_type:hosts"), "list hosts in moon")

@@ -12,7 +12,7 @@ import pytest
 from opswire.contracts.taxonomy import IntentName
 from opswire.intent.classifier.labelled import digest_of, load_labelled
 from opswire.intent.classifier.model import THRESHOLD, Classifier, ClassifierFileError
-from opswire.intent.classifier.train import Trained, save, train
+from opswire.intent.classifier.train import Trained, kept_calibration, save, train
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +76,8 @@ def test_guesses_are_sorted_complete_and_add_up(classifier: Classifier) -> None:
 
 
 def test_confidence_is_worth_its_number_on_requests_held_out(trained: Trained) -> None:
-    assert trained.accuracy > 0.70
-    assert trained.digest == digest_of(load_labelled())
+    assert trained.calibration.accuracy > 0.70
+    assert trained.calibration.digest == digest_of(load_labelled())
 
 
 def test_running_needs_neither_scikit_learn_nor_scipy(model_path: Path) -> None:
@@ -109,3 +109,11 @@ def test_another_language_is_noticed_and_shorthand_is_not(classifier: Classifier
         assert classifier.known_share(text) < 0.5, text
     for text in ("is it running?", "pls restrat the svc asap", "show me the error log", "hey", ""):
         assert classifier.known_share(text) >= 0.5, text
+
+
+def test_the_kept_calibration_is_of_todays_requests_and_changes_nothing(trained: Trained) -> None:
+    """Otherwise every first start cross-validates: `python -m opswire.intent.classifier.train --out X --calibrate`."""
+    kept = kept_calibration()
+    assert kept.digest == digest_of(load_labelled())
+    assert kept.temperature == pytest.approx(trained.calibration.temperature, rel=1e-3)
+    assert kept.accuracy == pytest.approx(trained.calibration.accuracy, abs=5e-3)

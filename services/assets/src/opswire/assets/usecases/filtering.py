@@ -28,6 +28,8 @@ _FIELDS: dict[EntityType, str] = {
     EntityType.APPLICATION: "names",
     EntityType.DATABASE: "names",
 }
+FILTERING_TYPES = frozenset(_FIELDS)
+"""Entities of other kinds narrow no list: a word that became one of those was not heard here."""
 _SPOKEN = {
     "environments": "environment",
     "types": "type",

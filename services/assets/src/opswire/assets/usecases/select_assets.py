@@ -7,7 +7,7 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-from opswire.assets.usecases.filtering import meaning_of
+from opswire.assets.usecases.filtering import FILTERING_TYPES, meaning_of
 from opswire.assets.usecases.reading import InventoryReader
 from opswire.assets.usecases.resolve import LIST_INTENTS, NO_ASSET_INTENTS, NOTHING, Selection, resolve
 from opswire.assets.usecases.unheard import unheard_words
@@ -41,7 +41,8 @@ class SelectAssets:
         """The selection, true of the inventory as it is now. `text` is what was asked, in the sender's words."""
         if intent.name in NO_ASSET_INTENTS:
             return NOTHING
-        unheard = unheard_words(text, intent.entities) if intent.name in LIST_INTENTS else []
+        filters = [entity for entity in intent.entities if entity.type in FILTERING_TYPES]
+        unheard = unheard_words(text, filters) if intent.name in LIST_INTENTS else []
 
         async def load() -> tuple[Selection, list[str]]:
             heard = [Entity(type=await meaning_of(word, self._reader), value=word) for word in unheard]

@@ -12,7 +12,8 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,19 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import LinearSVC
 
 FOLDS = 5
+CALIBRATION_FILE = "calibration.json"
 SEED = 7
 PENALTY = 0.5
 """Inverse strength of regularisation, chosen by cross-validation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What cross-validation on the rows of this digest gave: the divisor of the scores, the share that was right."""
+
+    digest: str
+    temperature: float
+    accuracy: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +51,7 @@ class Trained:
     words: Any
     characters: Any
     model: Any
-    temperature: float
-    digest: str
-    accuracy: float
+    calibration: Calibration
     rows: int
 
     def scores(self, texts: Sequence[str]) -> NDArray[np.float64]:
@@ -51,22 +60,20 @@ class Trained:
         return np.asarray(self.model.decision_function(features), dtype=np.float64)
 
 
-def train(labelled: Sequence[Labelled]) -> Trained:
-    """Fit on all rows; calibrate on scores that each row got from models that had not seen it."""
+def train(labelled: Sequence[Labelled], calibration: Calibration | None = None) -> Trained:
+    """Fit on all rows; calibrate on scores that each row got from models that had not seen it.
+
+    That takes five fits more. A `calibration` of the same rows, kept from an earlier training, spares them.
+    """
     texts = [masked(row.text) for row in labelled]
     labels = np.array([row.intent.value for row in labelled])
-    held_out, accuracy = _held_out_scores(texts, labels)
+    digest = digest_of(labelled)
     words, characters, features = _vectorise(texts)
     model = _new_model().fit(features, labels)
-    return Trained(
-        words=words,
-        characters=characters,
-        model=model,
-        temperature=_fit_temperature(held_out, labels, model.classes_),
-        digest=digest_of(labelled),
-        accuracy=accuracy,
-        rows=len(labelled),
-    )
+    if calibration is None or calibration.digest != digest:
+        held_out, accuracy = _held_out_scores(texts, labels)
+        calibration = Calibration(digest, _fit_temperature(held_out, labels, model.classes_), accuracy)
+    return Trained(words, characters, model, calibration, len(labelled))
 
 
 def _new_model() -> Any:
@@ -112,9 +119,9 @@ def save(trained: Trained, path: Path) -> None:
     """Write the model so that `Classifier.load` reads it; a reader never sees half a file."""
     header = {
         "format": FORMAT_VERSION,
-        "digest": trained.digest,
+        "digest": trained.calibration.digest,
         "rows": trained.rows,
-        "temperature": trained.temperature,
+        "temperature": trained.calibration.temperature,
         "labels": [str(label) for label in trained.model.classes_],
         "words": [str(word) for word in trained.words.get_feature_names_out()],
         "characters": [str(gram) for gram in trained.characters.get_feature_names_out()],
@@ -133,23 +140,34 @@ def save(trained: Trained, path: Path) -> None:
     partial.replace(path)
 
 
+def kept_calibration() -> Calibration:
+    """The calibration that ships beside the labelled requests; of other rows, should they have changed since."""
+    text = files("opswire.intent.data").joinpath(CALIBRATION_FILE).read_text(encoding="utf-8")
+    return Calibration(**json.loads(text))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train on the project's data, save, and say in a few lines what came out."""
     parser = argparse.ArgumentParser(
         prog="python -m opswire.intent.classifier.train", description="train the classifier"
     )
     parser.add_argument("--out", type=Path, required=True, help="the npz file to write")
+    parser.add_argument("--calibrate", action="store_true", help="cross-validate anew, and keep the result in the data")
     options = parser.parse_args(arguments)
     begun = time.monotonic()
     labelled = load_labelled()
-    print(f"training on {len(labelled)} requests, {FOLDS} folds ...", file=sys.stderr, flush=True)  # noqa: T201
-    trained = train(labelled)
+    print(f"training on {len(labelled)} requests ...", file=sys.stderr, flush=True)  # noqa: T201
+    trained = train(labelled, None if options.calibrate else kept_calibration())
     save(trained, options.out)
+    if options.calibrate:
+        kept = Path(str(files("opswire.intent.data").joinpath(CALIBRATION_FILE)))
+        kept.write_text(json.dumps(asdict(trained.calibration), indent=2) + "\n", encoding="utf-8")
     features = len(trained.words.vocabulary_) + len(trained.characters.vocabulary_)
+    calibration = trained.calibration
     print(  # noqa: T201
         f"{options.out}: {len(trained.model.classes_)} intents, {features} features, "
-        f"{options.out.stat().st_size / 1e6:.1f} MB, cross-validated accuracy {trained.accuracy:.1%}, "
-        f"temperature {trained.temperature:.3f}, data {trained.digest[:12]}, {time.monotonic() - begun:.1f} s"
+        f"{options.out.stat().st_size / 1e6:.1f} MB, cross-validated accuracy {calibration.accuracy:.1%}, "
+        f"temperature {calibration.temperature:.3f}, data {calibration.digest[:12]}, {time.monotonic() - begun:.1f} s"
     )
     return 0
 
