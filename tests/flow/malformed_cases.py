@@ -1,4 +1,4 @@
-"""The bad inputs of PROMISES.md, all of them, generated."""
+"""Every kind of bad input that an upstream can send, generated."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Facts: messages that exist once. The broker enforces it (one message per subject, new ones refused).
 
 A publish that timed out is unknown: it is repeated with the same id until the broker answers. On refusal the stored
-fact is read back and compared; whoever was first stands (PROMISES: facts 5 and 6).
+fact is read back and compared; whoever was first stands.
 """
 
 from __future__ import annotations
@@ -62,8 +62,9 @@ class Facts:
                 continue
             if not stored.duplicate:
                 return Fact(stored.sequence, body, ours=True)
-            if await self.read(subject) is not None:
-                return await self._standing(subject, body)
+            found = await self.read(subject)
+            if found is not None:
+                return Fact(found.sequence, found.body, ours=found.body == body)
             # Somebody used our id for another message within the duplicate window. Only here another id is safe to
             # take, and needed: the subject takes one message whatever its id.
             message_id = f"{subject}/{secrets.token_hex(8)}"

@@ -23,7 +23,7 @@ from opswire.contracts.progress_reported import ProgressReported
 from opswire.contracts.request_submitted import RequestSubmitted
 from opswire.contracts.routes import FACTS, REQUEST_SUBMITTED
 
-# A request ends at the latest a minute after its deadline (PROMISES, P2); the rest is for the way back.
+# A request ends at the latest a minute after its deadline; the rest is for the way back.
 GRACE_S = 65.0
 ACCEPT_TIMEOUT_S = 30.0
 
