@@ -1,0 +1,1 @@
+"""Inference: one client for every model server, with what a shared one needs: deadlines, lanes, fallback, cost."""
