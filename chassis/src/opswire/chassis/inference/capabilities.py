@@ -41,6 +41,23 @@ class PromptCaching(StrEnum):
     HYBRID = "hybrid"
 
 
+HOSTED_CACHE_TOKENS_MIN = 128
+"""The smallest number of tokens that any hosted provider keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """US dollars per million tokens of a model, as `source` said on `as_of`. None: not said there."""
+
+    model: str
+    input_usd: float
+    output_usd: float
+    cached_input_usd: float | None
+    cache_write_usd: float | None
+    source: str
+    as_of: str
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """One provider. Every fact rests on `sources`, read on `as_of` (a date)."""
@@ -58,6 +75,26 @@ class Capabilities:
     as_of: str
     takes_priority: bool = False
     reports_timing: bool = False
+    base_url: str | None = None
+    """The public address; braces stand for what the account decides, such as a region."""
+    key_variable: str | None = None
+    """The environment variable that the provider's own clients read the key from."""
+    model_default: str | None = None
+    batch_discount: float | None = None
+    """The share, 0 to 1, that a batch saves of the price; None where none is known."""
+    prices: tuple[Price, ...] = ()
+
+    def saves_by_caching(self, prompt_tokens: int) -> bool:
+        """Whether a stable prefix of so many tokens can be kept at all. Below the minimum nothing is, and no cost is
+        saved; where the minimum is not known, the smallest known one of any hosted provider is taken."""
+        if self.prompt_caching is PromptCaching.NONE:
+            return False
+        return prompt_tokens >= (HOSTED_CACHE_TOKENS_MIN if self.cache_tokens_min is None else self.cache_tokens_min)
+
+    def price_of(self, model: str) -> Price | None:
+        """The price of a model, by its exact name or a dated name of it; None where none is known."""
+        found = [price for price in self.prices if model == price.model or model.startswith(f"{price.model}-20")]
+        return found[0] if found else None
 
 
 PLAIN = Capabilities(
@@ -93,4 +130,21 @@ def _read(name: str, row: dict[str, Any]) -> Capabilities:
         as_of=str(row["as_of"]),
         takes_priority=row.get("takes_priority", False),
         reports_timing=row.get("reports_timing", False),
+        base_url=row.get("base_url"),
+        key_variable=row.get("key_variable"),
+        model_default=row.get("model_default"),
+        batch_discount=row.get("batch_discount"),
+        prices=tuple(_price(price) for price in row.get("prices", ())),
+    )
+
+
+def _price(row: dict[str, Any]) -> Price:
+    return Price(
+        model=row["model"],
+        input_usd=float(row["input"]),
+        output_usd=float(row["output"]),
+        cached_input_usd=row.get("cached_input"),
+        cache_write_usd=row.get("cache_write"),
+        source=row["source"],
+        as_of=str(row["as_of"]),
     )
