@@ -7,6 +7,7 @@ from enum import StrEnum
 from functools import cache
 from importlib import resources
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -29,7 +30,10 @@ class Batch(StrEnum):
     NONE = "none"
     OPENAI_FILES = "openai_files"
     ANTHROPIC_MESSAGES = "anthropic_messages"
+    RUNNER = "runner"
+    """OpenAI's file of lines, run by a program beside the server (vLLM)."""
     OTHER = "other"
+    """A protocol of its own, which is not spoken here: its lines are sent as single calls in the bulk lane."""
 
 
 class PromptCaching(StrEnum):
@@ -83,19 +87,30 @@ class Capabilities:
     batch_discount: float | None = None
     """The share, 0 to 1, that a batch saves of the price; None where none is known."""
     prices: tuple[Price, ...] = ()
+    cache_key: str | None = None
+    """The request field that brings calls with the same prefix to the same cache."""
+    cache_tokens_min_by_model: tuple[tuple[str, int], ...] = ()
+    """Name prefix and minimum; the first that fits stands before `cache_tokens_min`."""
 
-    def saves_by_caching(self, prompt_tokens: int) -> bool:
-        """Whether a stable prefix of so many tokens can be kept at all. Below the minimum nothing is, and no cost is
-        saved; where the minimum is not known, the smallest known one of any hosted provider is taken."""
+    def saves_by_caching(self, prompt_tokens: int, model: str = "") -> bool:
+        """Whether a stable prefix of so many tokens is kept at all. Below the minimum nothing is, without an error.
+
+        Where the minimum is not known, the smallest of any hosted provider is taken; without a model, the smallest
+        of the provider's models.
+        """
         if self.prompt_caching is PromptCaching.NONE:
             return False
-        return prompt_tokens >= (HOSTED_CACHE_TOKENS_MIN if self.cache_tokens_min is None else self.cache_tokens_min)
+        least = HOSTED_CACHE_TOKENS_MIN if self.cache_tokens_min is None else self.cache_tokens_min
+        least = next((tokens for prefix, tokens in self.cache_tokens_min_by_model if model.startswith(prefix)), least)
+        return prompt_tokens >= least
 
     def price_of(self, model: str) -> Price | None:
         """The price of a model, by its exact name or a dated name of it; None where none is known."""
         found = [price for price in self.prices if model == price.model or model.startswith(f"{price.model}-20")]
         return found[0] if found else None
 
+
+_OLLAMA_CLOUD = frozenset({"ollama.com", "www.ollama.com", "api.ollama.com"})
 
 PLAIN = Capabilities(
     UNKNOWN, "Unknown provider", "openai", StructuredOutput.NONE, Batch.NONE, PromptCaching.NONE, None, "", "", (), ""
@@ -110,9 +125,15 @@ def registry() -> dict[str, Capabilities]:
     return {name: _read(name, row) for name, row in rows.items()}
 
 
-def capabilities_of(provider: str) -> Capabilities:
-    """What the provider can do; an unknown one is asked in plain calls, and its replies are checked all the same."""
-    return registry().get(provider.strip().lower(), PLAIN)
+def capabilities_of(provider: str, base_url: str = "", model: str = "") -> Capabilities:
+    """What the provider can do; an unknown one is asked in plain calls, and its replies are checked all the same.
+
+    Address and model matter for one: a local Ollama passes models of its cloud on, which ignore a schema silently.
+    """
+    name = provider.strip().lower().replace("-", "_")
+    if name == "ollama" and (urlsplit(base_url).hostname in _OLLAMA_CLOUD or model.endswith(("-cloud", ":cloud"))):
+        name = "ollama_cloud"
+    return registry().get(name, PLAIN)
 
 
 def _read(name: str, row: dict[str, Any]) -> Capabilities:
@@ -135,6 +156,8 @@ def _read(name: str, row: dict[str, Any]) -> Capabilities:
         model_default=row.get("model_default"),
         batch_discount=row.get("batch_discount"),
         prices=tuple(_price(price) for price in row.get("prices", ())),
+        cache_key=row.get("cache_key"),
+        cache_tokens_min_by_model=tuple(row.get("cache_tokens_min_by_model", {}).items()),
     )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from opswire.chassis.inference.capabilities import capabilities_of, registry
+from opswire.chassis.inference.capabilities import Capabilities, capabilities_of, registry
 from opswire.chassis.inference.configuration_file import SETTINGS, ChainInFile, ConfigurationFile
 from opswire.chassis.inference.endpoint import Endpoint
 from opswire.chassis.inference.errors import InferenceRefusedError
@@ -27,6 +27,12 @@ FALLBACK_VARIABLES = {f"LLM_FALLBACK_{setting.upper()}": setting for setting in 
 ENVIRONMENT = "environment"
 FALLBACK = "environment-fallback"
 LOOKED_AT_EVERY_S = 1.0
+PRICES = (
+    "input_usd_per_million_tokens",
+    "output_usd_per_million_tokens",
+    "cached_input_usd_per_million_tokens",
+    "cache_write_usd_per_million_tokens",
+)
 
 Origins = dict[str, str]
 
@@ -187,6 +193,21 @@ def _fill_in(draft: _Draft) -> None:
                 f"set {variable if draft.where == 'the environment' else setting}{shape}"
             )
         draft.put(setting, value, f"default of {provider}")
+    _fill_in_prices(draft, known)
+
+
+def _fill_in_prices(draft: _Draft, known: Capabilities) -> None:
+    """The registry's prices, for the provider's own address and where none of the four is given."""
+    price = known.price_of(str(draft.values["model"]))
+    own = str(draft.values["base_url"]).rstrip("/") == (known.base_url or "").rstrip("/")
+    if price is None or not own or any(setting in draft.values for setting in PRICES):
+        return
+    origin = f"{price.source}, {price.as_of}"
+    for setting, value in zip(
+        PRICES, (price.input_usd, price.output_usd, price.cached_input_usd, price.cache_write_usd), strict=True
+    ):
+        if value is not None:
+            draft.put(setting, value, origin)
 
 
 def _check_address(draft: _Draft) -> None:
