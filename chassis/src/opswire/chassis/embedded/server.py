@@ -1,4 +1,4 @@
-"""What both embedded servers share: launch, wait until it really answers, stop, kill, restart on the same port."""
+"""What the embedded servers share: launch, wait until it really answers, stop, kill, restart on the same port."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ class EmbeddedServer(ABC):
         self.port = port
         self.log_path = (log_path or self.store_dir / f"{self.name}.log").absolute()
         self._choose_port = port == 0
+        self.launched_s = 0.0
+        """Seconds since 1970 of the latest launch."""
         self._process: subprocess.Popen[bytes] | None = None
 
     @abstractmethod
@@ -44,6 +46,10 @@ class EmbeddedServer(ABC):
     @abstractmethod
     def arguments(self) -> list[str]:
         """Write what the server needs on disk and give its command line."""
+
+    def environment(self) -> dict[str, str] | None:
+        """The process's environment; None is ours."""
+        return None
 
     @abstractmethod
     def answers(self) -> bool:
@@ -73,7 +79,8 @@ class EmbeddedServer(ABC):
         self.store_dir.mkdir(parents=True, exist_ok=True)
         if self.port == 0:
             self.choose_ports()
-        self._process = spawn(self.arguments(), self.log_path)
+        self.launched_s = time.time()
+        self._process = spawn(self.arguments(), self.log_path, self.environment())
 
     def wait_ready(self, timeout_s: float = READY_TIMEOUT_S) -> None:
         """Wait until the server answers. Raises EmbeddedServerError when it ended or took longer; it is ended then."""
