@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from opswire.chassis.testing.scripted_steps import Answer, Cut, Drip, Fail, Garbage, Hang, Huge, Raw
@@ -33,8 +35,8 @@ async def play(connection: Connection, call: ScriptedCall, request: HttpRequest,
             await _drip(connection, call, request, step, model.released)
         case Garbage(body):
             await _garbage(connection, call, request, body)
-        case Huge(size):
-            await _huge(connection, call, request, size)
+        case Huge() as step:
+            await _huge(connection, call, request, step)
         case Raw(data):
             if data:
                 await connection.send(call, data)
@@ -103,19 +105,26 @@ async def _garbage(connection: Connection, call: ScriptedCall, request: HttpRequ
         await connection.send(call, head(200, "application/json", len(body)) + body)
 
 
-async def _huge(connection: Connection, call: ScriptedCall, request: HttpRequest, size_bytes: int) -> None:
+async def _huge(connection: Connection, call: ScriptedCall, request: HttpRequest, step: Huge) -> None:
     """In pieces, so that nothing of this size lies in the memory of a test's process on our account."""
     if request.is_stream:
         await connection.send(call, head(200, EVENTS, None))
-        for _ in range(size_bytes // PIECE_BYTES + 1):
+        for _ in range(step.size_bytes // PIECE_BYTES + 1):
             await connection.send(call, chunk(_huge_event(request, call.number)))
         await connection.send(call, chunk(b"data: [DONE]\n\n") + chunk(b""))
         return
     before, _, after = json.dumps(body_of(request, Answer(PLACE), call.number)).encode().partition(PLACE.encode())
-    await connection.send(call, head(200, "application/json", len(before) + size_bytes + len(after)) + before)
+    length = len(before) + step.size_bytes + len(after)
+    await connection.send(call, head(200, "application/json", length if step.is_announced else None))
+    for data in itertools.chain([before], _letters(step.size_bytes), [after]):
+        await connection.send(call, data if step.is_announced else chunk(data))
+    if not step.is_announced:
+        await connection.send(call, chunk(b""))
+
+
+def _letters(size_bytes: int) -> Iterator[bytes]:
     for start in range(0, size_bytes, PIECE_BYTES):
-        await connection.send(call, b"x" * min(PIECE_BYTES, size_bytes - start))
-    await connection.send(call, after)
+        yield b"x" * min(PIECE_BYTES, size_bytes - start)
 
 
 def _huge_event(request: HttpRequest, number: int) -> bytes:

@@ -78,9 +78,13 @@ class Garbage:
 
 @dataclass(frozen=True, slots=True)
 class Huge:
-    """A reply whose content is `size_bytes` of letters, sent as fast as the client reads."""
+    """A reply whose content is `size_bytes` of letters, sent as fast as the client reads.
+
+    `is_announced`: its length stands in its head; a stream never says it.
+    """
 
     size_bytes: int = HUGE_BYTES
+    is_announced: bool = True
 
 
 @dataclass(frozen=True, slots=True)
