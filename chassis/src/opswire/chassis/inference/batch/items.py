@@ -11,6 +11,8 @@ from opswire.chassis.inference.call import Message, Usage
 
 CUSTOM_ID_PATTERN = r"[a-zA-Z0-9_-]{1,64}"
 """What every provider takes as a custom id."""
+ATTEMPTS_MAX = 3
+"""How often one item is handed over before it counts as failed."""
 
 
 @dataclass(frozen=True, slots=True)
