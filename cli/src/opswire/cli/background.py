@@ -12,12 +12,13 @@ from typing import Any
 from opswire.chassis.embedded.process import log_tail
 from opswire.cli.children import answers_at
 from opswire.cli.errors import CommandError, NotRunningError
-from opswire.cli.processes import POLL_S, is_same, memory_mb, send, wait_gone
+from opswire.cli.processes import POLL_S, is_same, memory_of_session_mb, send, wait_gone
 from opswire.cli.running import background_arguments, lab_down
 from opswire.cli.stack import Wishes
 from opswire.cli.state import RunRecord, StateDir
 
 START_TIMEOUT_S = 120.0
+START_WITH_MODEL_TIMEOUT_S = 300.0
 DOWN_TIMEOUT_S = 60.0
 KILL_TIMEOUT_S = 10.0
 RECORD_TIMEOUT_S = 10.0
@@ -26,9 +27,10 @@ RECORD_TIMEOUT_S = 10.0
 def start_behind(state: StateDir, wishes: Wishes) -> tuple[RunRecord, float]:
     """Start the supervisor in a session of its own and return when it is ready, with the seconds it took.
 
-    Raises CommandError with the end of its log when it ended or took longer than two minutes.
+    Raises CommandError with the end of its log when it ended or took longer than two minutes, five with a model.
     """
     began = time.monotonic()
+    timeout_s = START_TIMEOUT_S if wishes.model is None else START_WITH_MODEL_TIMEOUT_S
     log = state.logs / "supervisor.log"
     with log.open("wb") as output:
         # No tie to our life, unlike its own children: it shall outlive this command.
@@ -39,7 +41,7 @@ def start_behind(state: StateDir, wishes: Wishes) -> tuple[RunRecord, float]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    while time.monotonic() - began < START_TIMEOUT_S:
+    while time.monotonic() - began < timeout_s:
         record = state.read_run()
         if record is not None and record.alive and record.phase == "ready":
             return record, time.monotonic() - began
@@ -47,9 +49,7 @@ def start_behind(state: StateDir, wishes: Wishes) -> tuple[RunRecord, float]:
             raise CommandError(f"the start failed; {log} ends with:\n{log_tail(log, 12)}", "opswire doctor")
         time.sleep(POLL_S)
     process.terminate()
-    raise CommandError(
-        f"not ready after {START_TIMEOUT_S:g} s; {log} ends with:\n{log_tail(log, 12)}", "opswire doctor"
-    )
+    raise CommandError(f"not ready after {timeout_s:g} s; {log} ends with:\n{log_tail(log, 12)}", "opswire doctor")
 
 
 def wait_record(state: StateDir) -> RunRecord:
@@ -95,7 +95,7 @@ async def _child_status(child: dict[str, Any]) -> dict[str, Any]:
     ready = alive and child["ready"]
     if alive and child["ready_url"] is not None:
         ready = await answers_at(child["ready_url"])
-    memory = memory_mb(child["pid"]) if alive else None
+    memory = memory_of_session_mb(child["pid"]) if alive else None
     return {
         "name": child["name"],
         "pid": child["pid"],

