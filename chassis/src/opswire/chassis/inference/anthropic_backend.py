@@ -1,0 +1,193 @@
+"""Anthropic's Messages protocol, over the anthropic SDK in the same lean way. vLLM serves it too."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+import anthropic
+import httpx2
+import orjson
+from opswire.chassis.inference.backend import (
+    CUT,
+    REFUSED,
+    Answer,
+    Question,
+    count,
+    garbage,
+    read_object,
+    with_schema_in_words,
+)
+from opswire.chassis.inference.call import Message, Usage
+from opswire.chassis.inference.capabilities import Capabilities, PromptCaching, StructuredOutput
+from opswire.chassis.inference.endpoint import Endpoint
+from opswire.chassis.inference.errors import InferenceRefusedError, InferenceUnavailableError, StreamBrokenError
+from opswire.chassis.inference.failures import BROKEN, of_connection, of_sdk, of_status, shown_url
+from opswire.chassis.inference.streaming import events
+from opswire.chassis.inference.transport import ROUND_TRIP, BoundedHttpClient
+
+CHARACTERS_PER_TOKEN_MIN = 2.5
+"""So few only in dense text: a prefix shorter than that many times the minimum cannot reach it."""
+_FINISH = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": CUT, "refusal": REFUSED}
+_STATUS_OF = {"overloaded_error": 529, "rate_limit_error": 429, "api_error": 500}
+_PATH = "/v1/messages"
+_EPHEMERAL = {"type": "ephemeral"}
+
+
+class AnthropicBackend:
+    """One endpoint. `base_url` is the server's root, without `/v1`; with it, it is taken off."""
+
+    def __init__(self, endpoint: Endpoint, capabilities: Capabilities) -> None:
+        self._endpoint = endpoint
+        self._mode = capabilities.structured_output
+        self._capabilities = capabilities
+        self._marks = capabilities.prompt_caching in (PromptCaching.EXPLICIT, PromptCaching.HYBRID)
+        root = endpoint.base_url.rstrip("/").removesuffix("/v1")
+        self._client = anthropic.AsyncAnthropic(
+            api_key=endpoint.api_key.get_secret_value() if endpoint.api_key else "none",
+            base_url=root,
+            max_retries=0,
+            timeout=None,
+            http_client=BoundedHttpClient(root, endpoint.connect_timeout_s),
+        )
+
+    async def answer(self, question: Question, traceparent: str) -> Answer:
+        """See Backend."""
+        response = await self._post(question, traceparent, is_stream=False)
+        body = read_object(response.content)
+        try:
+            blocks = body["content"]
+            text = "".join(block["text"] for block in blocks if block.get("type") == "text")
+            usage = _usage(body.get("usage"))
+        except (LookupError, TypeError, AttributeError) as error:
+            raise garbage() from error
+        finish = _finish(body.get("stop_reason"))
+        round_trip_ns = response.extensions.get(ROUND_TRIP, 0)
+        return Answer(text, usage, body.get("model") or self._endpoint.model, finish, None, round_trip_ns)
+
+    async def stream(self, question: Question, traceparent: str) -> AsyncGenerator[str | Answer]:
+        """See Backend."""
+        response = await self._post(question, traceparent, is_stream=True)
+        texts: list[str] = []
+        finish, counted, model, is_whole = "stop", {}, self._endpoint.model, False
+        try:
+            async for event in events(response.aiter_raw()):
+                kind = event.get("type") if event is not None else None
+                if event is None or kind == "message_stop":
+                    is_whole = True
+                    break
+                if kind == "error":
+                    raise _said_in_stream(self._endpoint, event.get("error"))
+                if kind == "message_start":
+                    counted = dict(event["message"].get("usage") or {})
+                    model = event["message"].get("model") or model
+                elif kind == "message_delta":
+                    counted.update({name: value for name, value in (event.get("usage") or {}).items() if value})
+                    finish = _finish(event["delta"].get("stop_reason"))
+                elif kind == "content_block_delta" and event["delta"].get("type") == "text_delta":
+                    texts.append(event["delta"]["text"])
+                    yield texts[-1]
+        except httpx2.HTTPError as error:
+            raise StreamBrokenError(str(of_connection(self._endpoint, error)), BROKEN) from error
+        except (LookupError, TypeError, AttributeError) as error:
+            raise garbage() from error
+        finally:
+            await response.aclose()
+        if not is_whole:
+            raise StreamBrokenError(f"model endpoint {self._endpoint.name} ended its stream before its end", BROKEN)
+        yield Answer("".join(texts), _usage(counted), model, finish, None, response.extensions.get(ROUND_TRIP, 0))
+
+    async def check(self) -> None:
+        """The list of models; a server without it is there all the same."""
+        try:
+            await self._client.get("/v1/models", cast_to=httpx2.Response)
+        except anthropic.APIStatusError as error:
+            if error.status_code not in (404, 405):
+                raise of_sdk(self._endpoint, error) from error
+        except anthropic.APIConnectionError as error:
+            raise of_sdk(self._endpoint, error) from error
+
+    async def close(self) -> None:
+        """See Backend."""
+        await self._client.close()
+
+    async def _post(self, question: Question, traceparent: str, is_stream: bool) -> httpx2.Response:
+        content = orjson.dumps(self._body(question, is_stream))
+        options: Any = {"headers": {"traceparent": traceparent}}
+        try:
+            response: Any = await self._client.post(
+                _PATH, cast_to=httpx2.Response, content=content, options=options, stream=is_stream
+            )
+        except anthropic.APIError as error:
+            raise of_sdk(self._endpoint, error) from error
+        except httpx2.HTTPError as error:
+            raise of_connection(self._endpoint, error) from error
+        if response.status_code >= 300:
+            await response.aclose()
+            raise InferenceRefusedError(
+                f"model endpoint {self._endpoint.name} redirects (HTTP {response.status_code}): "
+                f"set base_url to where it really is, not {shown_url(self._endpoint)}",
+                "redirect",
+            )
+        return response  # type: ignore[no-any-return]
+
+    def _body(self, question: Question, is_stream: bool) -> dict[str, Any]:
+        messages = with_schema_in_words(question, self._mode)
+        marked = self._marked(messages)
+        system = [_block(message, message is marked) for message in messages if message.role == "system"]
+        turns = [
+            {"role": message.role, "content": [_block(message, message is marked)]}
+            for message in messages
+            if message.role != "system"
+        ]
+        body: dict[str, Any] = {
+            "model": self._endpoint.model,
+            "max_tokens": question.max_tokens,
+            "temperature": self._endpoint.temperature if question.temperature is None else question.temperature,
+            "messages": turns,
+        }
+        if system:
+            body["system"] = system
+        if question.schema is not None and self._mode is StructuredOutput.OUTPUT_CONFIG:
+            shape = {"type": "json_schema", "schema": dict(question.schema.json_schema)}
+            body["output_config"] = {"format": shape}
+        if is_stream:
+            body["stream"] = True
+        return body
+
+    def _marked(self, messages: tuple[Message, ...]) -> Message | None:
+        """The last message of the stable prefix, where the prefix may reach what the provider keeps at all."""
+        if not self._marks:
+            return None
+        last, characters = None, 0
+        for message in messages:
+            if not message.is_stable:
+                break
+            last, characters = message, characters + len(message.content)
+        tokens_max = int(characters / CHARACTERS_PER_TOKEN_MIN)
+        return last if self._capabilities.saves_by_caching(tokens_max, self._endpoint.model) else None
+
+
+def _block(message: Message, is_marked: bool) -> dict[str, Any]:
+    block: dict[str, Any] = {"type": "text", "text": message.content}
+    if is_marked:
+        block["cache_control"] = _EPHEMERAL
+    return block
+
+
+def _finish(found: object) -> str:
+    return _FINISH.get(found, found) if isinstance(found, str) else "stop"
+
+
+def _usage(found: Mapping[str, Any] | None) -> Usage:
+    """Anthropic counts what it reads from and writes to its cache beside the input; ours includes both."""
+    if not found:
+        return Usage()
+    read, written = count(found.get("cache_read_input_tokens")), count(found.get("cache_creation_input_tokens"))
+    return Usage(count(found.get("input_tokens")) + read + written, count(found.get("output_tokens")), read, written)
+
+
+def _said_in_stream(endpoint: Endpoint, error: object) -> Exception:
+    kind = error.get("type") if isinstance(error, dict) else ""
+    found = of_status(endpoint, _STATUS_OF.get(str(kind), 400 if kind else 500), {"error": error}, None)
+    return StreamBrokenError(str(found), BROKEN) if isinstance(found, InferenceUnavailableError) else found

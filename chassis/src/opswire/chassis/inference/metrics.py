@@ -1,0 +1,106 @@
+"""Prometheus metrics of model calls: how many, how long, how many tokens, what they cost."""
+
+from __future__ import annotations
+
+from weakref import WeakKeyDictionary
+
+from opswire.chassis.inference.call import Usage
+from opswire.chassis.metrics import DURATION_BUCKETS_S, Metrics
+from prometheus_client import Counter, Histogram
+
+
+class InferenceMetrics:
+    """Of one process. An outcome is `ok` or the closed word that an error carries as its cause."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        registry = metrics.registry
+        self.calls = Counter(
+            "opswire_inference_calls_total",
+            "Model calls by endpoint, operation and what became of them.",
+            ["endpoint", "operation", "outcome"],
+            registry=registry,
+        )
+        self.tokens = Counter(
+            "opswire_inference_tokens_total",
+            "Tokens: input (cached and written ones included), output, cached_input, cache_write.",
+            ["endpoint", "operation", "kind"],
+            registry=registry,
+        )
+        self.cost = Counter(
+            "opswire_inference_cost_usd_total",
+            "US dollars, where prices are known.",
+            ["endpoint", "operation"],
+            registry=registry,
+        )
+        self.duration = Histogram(
+            "opswire_inference_duration_seconds",
+            "From sent to answered, failed calls too.",
+            ["endpoint", "operation"],
+            buckets=DURATION_BUCKETS_S,
+            registry=registry,
+        )
+        self._series: dict[tuple[str, str], Series] = {}
+
+    def of(self, endpoint: str, operation: str) -> Series:
+        """The series of one endpoint and operation; made once, because looking labels up costs more than counting."""
+        found = self._series.get((endpoint, operation))
+        if found is None:
+            found = self._series[endpoint, operation] = Series(self, endpoint, operation)
+        return found
+
+
+class Series:
+    """The metrics of one endpoint and operation."""
+
+    __slots__ = (
+        "_cached",
+        "_calls",
+        "_cost",
+        "_duration",
+        "_endpoint",
+        "_input",
+        "_ok",
+        "_operation",
+        "_output",
+        "_written",
+    )
+
+    def __init__(self, metrics: InferenceMetrics, endpoint: str, operation: str) -> None:
+        self._calls, self._endpoint, self._operation = metrics.calls, endpoint, operation
+        self._ok = metrics.calls.labels(endpoint, operation, "ok")
+        self._duration = metrics.duration.labels(endpoint, operation)
+        self._cost = metrics.cost.labels(endpoint, operation)
+        self._input = metrics.tokens.labels(endpoint, operation, "input")
+        self._output = metrics.tokens.labels(endpoint, operation, "output")
+        self._cached = metrics.tokens.labels(endpoint, operation, "cached_input")
+        self._written = metrics.tokens.labels(endpoint, operation, "cache_write")
+
+    def answered(self, duration_s: float, usage: Usage, cost_usd: float | None) -> None:
+        """Count an answer."""
+        self._ok.inc()
+        self._duration.observe(duration_s)
+        self._input.inc(usage.input_tokens)
+        self._output.inc(usage.output_tokens)
+        if usage.cached_input_tokens:
+            self._cached.inc(usage.cached_input_tokens)
+        if usage.cache_write_tokens:
+            self._written.inc(usage.cache_write_tokens)
+        if cost_usd:
+            self._cost.inc(cost_usd)
+
+    def failed(self, cause: str, duration_s: float | None) -> None:
+        """Count a call that got no answer; None where it was not sent."""
+        self._calls.labels(self._endpoint, self._operation, cause).inc()
+        if duration_s is not None:
+            self._duration.observe(duration_s)
+
+
+_known: WeakKeyDictionary[Metrics, InferenceMetrics] = WeakKeyDictionary()
+
+
+def inference_metrics(metrics: Metrics) -> InferenceMetrics:
+    """One set of series for a process, however many clients it has."""
+    found = _known.get(metrics)
+    if found is None:
+        found = _known[metrics] = InferenceMetrics(metrics)
+    return found

@@ -1,0 +1,205 @@
+"""Every server that speaks OpenAI's chat completions, over the openai SDK's lean path.
+
+The SDK brings authentication, URLs and error types; the request is our bytes and the reply is decoded once, by us:
+its typed objects cost more than the call (`just bench inference`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+import httpx2
+import openai
+import orjson
+from opswire.chassis.inference.backend import (
+    REFUSED,
+    Answer,
+    Question,
+    count,
+    garbage,
+    read_object,
+    with_schema_in_words,
+)
+from opswire.chassis.inference.call import Lane, OutputSchema, ServerTiming, Usage
+from opswire.chassis.inference.capabilities import Capabilities, StructuredOutput
+from opswire.chassis.inference.endpoint import Endpoint
+from opswire.chassis.inference.errors import InferenceRefusedError, InferenceUnavailableError, StreamBrokenError
+from opswire.chassis.inference.failures import BROKEN, of_connection, of_sdk, of_status, shown_url
+from opswire.chassis.inference.streaming import events, text_of
+from opswire.chassis.inference.transport import ROUND_TRIP, BoundedHttpClient
+
+PRIORITIES = {Lane.INTERACTIVE: 0, Lane.BULK: 10}
+"""Lower is sooner."""
+# Their newer models refuse the older name of the limit.
+_COMPLETION_TOKENS = frozenset({"openai", "azure", "azure_openai"})
+_PATH = "/chat/completions"
+
+
+class OpenAiBackend:
+    """One endpoint. The SDK's own retries and timeouts are off: the client above knows the deadline."""
+
+    def __init__(self, endpoint: Endpoint, capabilities: Capabilities) -> None:
+        self._endpoint = endpoint
+        self._mode = capabilities.structured_output
+        self._sends_priority = capabilities.takes_priority and endpoint.sends_priority
+        self._limit_name = "max_completion_tokens" if endpoint.provider in _COMPLETION_TOKENS else "max_tokens"
+        key = endpoint.api_key.get_secret_value() if endpoint.api_key else "none"
+        self._client = openai.AsyncOpenAI(
+            api_key=key,
+            base_url=endpoint.base_url,
+            max_retries=0,
+            timeout=None,
+            http_client=BoundedHttpClient(endpoint.base_url, endpoint.connect_timeout_s),
+        )
+        self._formats: dict[int, tuple[OutputSchema[Any], orjson.Fragment]] = {}
+
+    async def answer(self, question: Question, traceparent: str) -> Answer:
+        """See Backend."""
+        response = await self._post(question, traceparent, is_stream=False)
+        body = read_object(response.content)
+        return _answer(body, self._endpoint.model, response.extensions.get(ROUND_TRIP, 0))
+
+    async def stream(self, question: Question, traceparent: str) -> AsyncGenerator[str | Answer]:
+        """See Backend."""
+        response = await self._post(question, traceparent, is_stream=True)
+        texts: list[str] = []
+        finish, usage, model, timing = "", Usage(), self._endpoint.model, None
+        try:
+            async for event in events(response.aiter_raw()):
+                if event is None:
+                    break
+                if "error" in event:
+                    raise _said_in_stream(self._endpoint, event["error"])
+                model = event.get("model") or model
+                if event.get("usage"):
+                    usage, timing = _usage(event["usage"]), timing_of(event.get("metrics"))
+                for choice in (event.get("choices") or [])[:1]:
+                    finish = choice.get("finish_reason") or finish
+                    text = text_of((choice.get("delta") or {}).get("content"))
+                    if text:
+                        texts.append(text)
+                        yield text
+        except httpx2.HTTPError as error:
+            raise StreamBrokenError(str(of_connection(self._endpoint, error)), BROKEN) from error
+        except (AttributeError, TypeError) as error:
+            raise garbage() from error
+        finally:
+            await response.aclose()
+        if not finish:
+            raise StreamBrokenError(f"model endpoint {self._endpoint.name} ended its stream before its end", BROKEN)
+        yield Answer("".join(texts), usage, model, finish, timing, response.extensions.get(ROUND_TRIP, 0))
+
+    async def check(self) -> None:
+        """`GET /health` for vLLM, the list of models elsewhere; a server without that list is there all the same."""
+        base = self._endpoint.base_url.rstrip("/")
+        path = f"{base.removesuffix('/v1')}/health" if self._endpoint.provider == "vllm" else "/models"
+        try:
+            await self._client.get(path, cast_to=httpx2.Response)
+        except openai.APIStatusError as error:
+            if error.status_code not in (404, 405):
+                raise of_sdk(self._endpoint, error) from error
+        except openai.APIConnectionError as error:
+            raise of_sdk(self._endpoint, error) from error
+
+    async def close(self) -> None:
+        """See Backend."""
+        await self._client.close()
+
+    async def _post(self, question: Question, traceparent: str, is_stream: bool) -> httpx2.Response:
+        content = orjson.dumps(self._body(question, is_stream))
+        options: Any = {"headers": {"traceparent": traceparent}}
+        try:
+            response: Any = await self._client.post(
+                _PATH, cast_to=httpx2.Response, content=content, options=options, stream=is_stream
+            )
+        except openai.APIError as error:
+            raise of_sdk(self._endpoint, error) from error
+        except httpx2.HTTPError as error:
+            raise of_connection(self._endpoint, error) from error
+        if response.status_code >= 300:
+            await response.aclose()
+            raise InferenceRefusedError(
+                f"model endpoint {self._endpoint.name} redirects (HTTP {response.status_code}): "
+                f"set base_url to where it really is, not {shown_url(self._endpoint)}",
+                "redirect",
+            )
+        return response  # type: ignore[no-any-return]
+
+    def _body(self, question: Question, is_stream: bool) -> dict[str, Any]:
+        temperature = self._endpoint.temperature if question.temperature is None else question.temperature
+        messages = with_schema_in_words(question, self._mode)
+        body: dict[str, Any] = {
+            "model": self._endpoint.model,
+            "messages": [{"role": message.role, "content": message.content} for message in messages],
+            self._limit_name: question.max_tokens,
+            "temperature": temperature,
+        }
+        if question.schema is not None and self._mode is StructuredOutput.JSON_SCHEMA:
+            body["response_format"] = self._format(question.schema)
+        elif question.schema is not None and self._mode is StructuredOutput.JSON_OBJECT:
+            body["response_format"] = {"type": "json_object"}
+        if self._sends_priority:
+            body["priority"] = PRIORITIES[question.lane]
+        if is_stream:
+            body["stream"] = True
+            body["stream_options"] = {"include_usage": True}
+        return body
+
+    def _format(self, schema: OutputSchema[Any]) -> orjson.Fragment:
+        """The same schema is sent in every call: encoded once."""
+        known = self._formats.get(id(schema))
+        if known is not None and known[0] is schema:
+            return known[1]
+        shape = {"name": schema.name, "strict": True, "schema": dict(schema.json_schema)}
+        fragment = orjson.Fragment(orjson.dumps({"type": "json_schema", "json_schema": shape}))
+        if len(self._formats) >= 64:  # schemas made for one call (candidates as an enum) come and go
+            self._formats.clear()
+        self._formats[id(schema)] = (schema, fragment)
+        return fragment
+
+
+def _answer(body: dict[str, Any], model: str, round_trip_ns: int) -> Answer:
+    try:
+        choice = body["choices"][0]
+        message = choice["message"]
+        text = text_of(message.get("content"))
+        finish = REFUSED if message.get("refusal") else str(choice.get("finish_reason") or "stop")
+        usage = _usage(body.get("usage"))
+        timing = timing_of(body.get("metrics"))
+    except (LookupError, TypeError, AttributeError) as error:
+        raise garbage() from error
+    return Answer(text, usage, body.get("model") or model, finish, timing, round_trip_ns)
+
+
+def _usage(found: Mapping[str, Any] | None) -> Usage:
+    if not found:
+        return Usage()
+    details = found.get("prompt_tokens_details") or {}
+    return Usage(
+        count(found.get("prompt_tokens")),
+        count(found.get("completion_tokens")),
+        count(details.get("cached_tokens")),
+        count(details.get("cache_write_tokens")),
+    )
+
+
+def timing_of(found: object) -> ServerTiming | None:
+    """vLLM's `metrics`. Its time to first token begins when the call is scheduled: it is the prefill."""
+    if not isinstance(found, dict):
+        return None
+    parts = (found.get("queue_time_ms"), found.get("time_to_first_token_ms"), found.get("generation_time_ms"))
+    if not all(isinstance(part, int | float) and part >= 0 for part in parts):
+        return None
+    queue, prefill, decode = (int(part * 1e6) for part in parts if part is not None)
+    return ServerTiming(queue, prefill, decode)
+
+
+def _said_in_stream(endpoint: Endpoint, error: object) -> Exception:
+    """An error in the middle of a stream has no HTTP status of its own; vLLM puts one into the event."""
+    code = error.get("code") if isinstance(error, dict) else None
+    status = code if isinstance(code, int) and 400 <= code < 600 else 500
+    found = of_status(endpoint, status, {"error": error}, None)
+    if isinstance(found, InferenceUnavailableError):
+        return StreamBrokenError(str(found), BROKEN)
+    return found

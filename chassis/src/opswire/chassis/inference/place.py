@@ -1,0 +1,103 @@
+"""An endpoint at work: its SDK client, breaker, places, health and spans, for as long as it is configured."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from opswire.chassis.inference.backend import Backend
+from opswire.chassis.inference.breaker import Breaker
+from opswire.chassis.inference.capabilities import Capabilities, capabilities_of
+from opswire.chassis.inference.endpoint import Endpoint
+from opswire.chassis.inference.failures import shown_url
+from opswire.chassis.inference.health import Health
+from opswire.chassis.inference.lanes import Lanes
+from opswire.chassis.inference.spans import AttemptSpans
+
+
+class Place:
+    """Kept over a change of configuration where the endpoint stays the same, with its breaker and connections."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.capabilities: Capabilities = capabilities_of(endpoint.provider, endpoint.base_url, endpoint.model)
+        self.breaker = Breaker()
+        self.lanes = Lanes(endpoint.name, endpoint.concurrency_max, endpoint.queue_max)
+        self.spans = AttemptSpans(endpoint)
+        self.health = Health(self._check)
+        self._backend: Backend | None = None
+        self._users = 0
+        self._is_retired = False
+        self._closing: asyncio.Task[None] | None = None
+
+    @property
+    def backend(self) -> Backend:
+        """The SDK's client; the SDK is imported when it is first needed."""
+        if self._backend is None:
+            self._backend = _backend_of(self.endpoint, self.capabilities)
+        return self._backend
+
+    def hold(self) -> None:
+        """A call begins that may use it."""
+        self._users += 1
+
+    def release(self) -> None:
+        """That call has ended."""
+        self._users -= 1
+        self._close_when_idle()
+
+    def retire(self) -> None:
+        """It is configured no more: closed as soon as its last call has ended."""
+        self._is_retired = True
+        self._close_when_idle()
+
+    async def close(self) -> None:
+        """Close at once; calls that are under way break."""
+        self._is_retired = True
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing of it is open any more."""
+        return self._closing is not None and self._closing.done()
+
+    def state(self) -> dict[str, Any]:
+        """For health answers; never a key."""
+        age_s = self.health.age_s
+        return {
+            "endpoint": self.endpoint.name,
+            "provider": self.endpoint.provider,
+            "model": self.endpoint.model,
+            "base_url": shown_url(self.endpoint),
+            "breaker": str(self.breaker.state),
+            "health": self.health.state,
+            "health_age_s": None if age_s is None else round(age_s, 1),
+            "calls": self.lanes.taken,
+            "waiting": self.lanes.waiting,
+        }
+
+    async def _check(self) -> None:
+        await self.backend.check()
+        self.breaker.seen_well()
+
+    def _close_when_idle(self) -> None:
+        if self._is_retired and self._users == 0 and self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+
+    async def _close(self) -> None:
+        await self.health.close()
+        if self._backend is not None:
+            await self._backend.close()
+
+
+def _backend_of(endpoint: Endpoint, capabilities: Capabilities) -> Backend:
+    # Here and not above: a service without model calls must not pay the SDKs' memory.
+    if capabilities.protocol == "anthropic":
+        from opswire.chassis.inference.anthropic_backend import AnthropicBackend
+
+        return AnthropicBackend(endpoint, capabilities)
+    from opswire.chassis.inference.openai_backend import OpenAiBackend
+
+    return OpenAiBackend(endpoint, capabilities)

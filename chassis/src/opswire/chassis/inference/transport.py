@@ -1,0 +1,213 @@
+"""The HTTP client under both SDKs: aiohttp, bounded, without what httpx2 does per call and no model call needs.
+
+No redirect is followed (a key would travel with it), no cookie is kept, no compressed reply is taken, and never more
+than `REPLY_BYTES_MAX` of a reply is read, streamed or not.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import httpx2
+import yarl
+from opswire.chassis.inference.errors import ReplyTooLargeError
+
+REPLY_BYTES_MAX = 1_048_576
+ERROR_BYTES_MAX = 65_536
+KEEP_ALIVE_S = 4.0
+"""vLLM closes idle connections after 5 s; a call must not start on one that is about to close."""
+ROUND_TRIP = "opswire.round_trip_ns"
+_UNWANTED_PREFIX = "x-stainless-"
+_UNWANTED = frozenset({"openai-organization", "openai-project", "accept-encoding", "connection", "user-agent"})
+_TCP_INFO = 11
+_MINIMUM_ROUND_TRIP_AT = 148  # tcpi_min_rtt of Linux's struct tcp_info, microseconds
+
+
+class BoundedHttpClient(httpx2.AsyncClient):
+    """What `http_client` of an SDK takes. Reading is bounded; connecting takes at most `connect_timeout_s`."""
+
+    def __init__(self, base_url: str, connect_timeout_s: float) -> None:
+        super().__init__(transport=_Nowhere(), timeout=None)
+        self._address = yarl.URL(base_url)
+        self._connect_timeout_s = connect_timeout_s
+        self._opened: aiohttp.ClientSession | None = None
+        self._urls: dict[str, yarl.URL] = {}
+
+    def build_request(self, method: str, url: httpx2.URL | str, **parts: Any) -> httpx2.Request:
+        """The SDK's request without the merging of URLs, cookies and parameters that it has done itself."""
+        if parts.get("files") or parts.get("params") or parts.get("data"):
+            return super().build_request(method, url, **parts)
+        given = parts.get("headers") or ()
+        items = given.multi_items() if isinstance(given, httpx2.Headers) else given
+        headers = [(name, value) for name, value in items if _is_wanted(name)]
+        return httpx2.Request(method, url, headers=headers, content=parts.get("content"))
+
+    async def send(self, request: httpx2.Request, *, stream: bool = False, **_: Any) -> httpx2.Response:
+        """Send, and read the reply unless `stream`. Raises httpx2's errors and ReplyTooLargeError."""
+        with _as_httpx2_errors():
+            reply = await self._session().request(
+                request.method,
+                self._url(str(request.url)),
+                headers=request.headers.multi_items(),
+                data=request.content or None,
+                allow_redirects=False,
+            )
+        extensions = {ROUND_TRIP: _round_trip_ns(reply)}
+        if stream and reply.status < 400 and _is_plain(reply):
+            body = _BoundedStream(reply)
+            return httpx2.Response(
+                reply.status, headers=reply.raw_headers, stream=body, request=request, extensions=extensions
+            )
+        content = await _read(reply)
+        return httpx2.Response(
+            reply.status, headers=_headers(reply), content=content, request=request, extensions=extensions
+        )
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        if self._opened is not None:
+            await self._opened.close()
+            self._opened = None
+        await super().aclose()
+
+    def _session(self) -> aiohttp.ClientSession:
+        if self._opened is None:
+            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S, ssl=_tls(self._address))
+            self._opened = aiohttp.ClientSession(
+                connector=connector,
+                auto_decompress=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                skip_auto_headers=("User-Agent", "Accept-Encoding"),
+                headers={"User-Agent": "opswire", "Accept-Encoding": "identity"},
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout_s),
+                trust_env=_has_proxy(self._address),
+            )
+        return self._opened
+
+    def _url(self, text: str) -> yarl.URL:
+        found = self._urls.get(text)
+        if found is None:
+            found = yarl.URL(text, encoded=True)
+            if len(self._urls) < 64:
+                self._urls[text] = found
+        return found
+
+
+class _Nowhere(httpx2.AsyncBaseTransport):
+    """Takes the place of httpx2's own transport, so that none is built."""
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        raise httpx2.UnsupportedProtocol("every request goes through BoundedHttpClient.send", request=request)
+
+
+class _BoundedStream(httpx2.AsyncByteStream):
+    def __init__(self, reply: aiohttp.ClientResponse) -> None:
+        self._reply = reply
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        with _as_httpx2_errors(is_reading=True):
+            async for part in self._reply.content.iter_any():
+                size += len(part)
+                if size > REPLY_BYTES_MAX:
+                    raise _too_large()
+                yield part
+
+    async def aclose(self) -> None:
+        self._reply.close()  # after its end the connection is back in the pool already; before it, the server stops
+
+
+async def _read(reply: aiohttp.ClientResponse) -> bytes:
+    limit = REPLY_BYTES_MAX if reply.status < 400 else ERROR_BYTES_MAX
+    parts: list[bytes] = []
+    size = 0
+    try:
+        if reply.status < 400 and (reply.content_length or 0) > limit:
+            raise _too_large()
+        with _as_httpx2_errors(is_reading=True):
+            while part := await reply.content.readany():
+                parts.append(part)
+                size += len(part)
+                if size > limit:
+                    if reply.status < 400:
+                        raise _too_large()
+                    break  # what an error says beyond this interests nobody
+    except BaseException:
+        reply.close()
+        raise
+    if size > limit:
+        reply.close()
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _headers(reply: aiohttp.ClientResponse) -> list[tuple[bytes, bytes]]:
+    """Without those that describe the bytes on the wire: the content is whole, and it is not decoded any more."""
+    return [
+        (name, value)
+        for name, value in reply.raw_headers
+        if name.lower() not in (b"content-encoding", b"transfer-encoding", b"content-length")
+    ]
+
+
+def _is_wanted(name: str) -> bool:
+    lower = name.lower()
+    return not lower.startswith(_UNWANTED_PREFIX) and lower not in _UNWANTED
+
+
+def _is_plain(reply: aiohttp.ClientResponse) -> bool:
+    return reply.headers.get("Content-Encoding", "identity") == "identity"
+
+
+def _too_large() -> ReplyTooLargeError:
+    return ReplyTooLargeError(f"the reply is larger than {REPLY_BYTES_MAX:,} bytes; the rest was not read", "too_large")
+
+
+@contextmanager
+def _as_httpx2_errors(is_reading: bool = False) -> Iterator[None]:
+    """What aiohttp raises, in httpx2's words, which are what both SDKs know. `is_reading`: a reply has begun."""
+    try:
+        yield
+    except aiohttp.ConnectionTimeoutError as error:
+        raise httpx2.ConnectTimeout(str(error)) from error
+    except aiohttp.ClientConnectorError as error:
+        raise httpx2.ConnectError(str(error)) from error
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        if isinstance(error, aiohttp.ServerDisconnectedError | OSError) and not is_reading:
+            raise httpx2.RemoteProtocolError(str(error) or "the connection was closed without an answer") from error
+        raise httpx2.ReadError(str(error) or type(error).__name__) from error
+
+
+def _round_trip_ns(reply: aiohttp.ClientResponse) -> int:
+    """The smallest round trip that the kernel has seen on this connection; 0 where it does not tell."""
+    connection = reply.connection
+    transport = connection.transport if connection is not None else None
+    if transport is None or not sys.platform.startswith("linux"):
+        return 0
+    opened = transport.get_extra_info("socket")
+    if opened is None:
+        return 0
+    try:
+        info = opened.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _MINIMUM_ROUND_TRIP_AT + 4)
+    except OSError:
+        return 0
+    if len(info) < _MINIMUM_ROUND_TRIP_AT + 4:
+        return 0
+    (round_trip_us,) = struct.unpack_from("=I", info, _MINIMUM_ROUND_TRIP_AT)
+    return round_trip_us * 1_000 if round_trip_us < 10_000_000 else 0
+
+
+def _tls(address: yarl.URL) -> ssl.SSLContext | bool:
+    return httpx2.create_ssl_context() if address.scheme == "https" else True
+
+
+def _has_proxy(address: yarl.URL) -> bool:
+    """Asked once for an endpoint: aiohttp would read the environment in every call."""
+    return address.scheme in getproxies() and not proxy_bypass(address.host or "")
