@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from opswire.chassis.inference.batch.items import BatchItem, BatchResult, Failure
-from opswire.chassis.inference.batch.transport import BatchStatus
+from opswire.chassis.inference.batch.transport import BatchStatus, Handed
 from opswire.chassis.inference.call import Usage
 from opswire.chassis.inference.capabilities import PromptCaching, capabilities_of
 from opswire.chassis.inference.endpoint import Endpoint
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
 
 _EARLIER_S = 3_600
-_LOOK_AGAIN_S = 5.0
 _FINISH = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "refusal": "content_filter"}
 _FAILURES = {"errored": Failure.BROKEN, "canceled": Failure.CANCELLED, "expired": Failure.EXPIRED}
 _REFUSALS = frozenset({"invalid_request_error", "request_too_large", "not_found_error", "permission_error"})
@@ -29,9 +28,9 @@ class AnthropicBatches:
 
     items_max = 100_000
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        """Connects at the first call."""
-        self._endpoint = endpoint
+    def __init__(self, endpoint: Endpoint, look_again_s: float = 5.0) -> None:
+        """Connects at the first call. `look_again_s`: between two questions while a lost batch is looked for."""
+        self._endpoint, self._look_again_s = endpoint, look_again_s
         self._opened: AsyncAnthropic | None = None
 
     @property
@@ -39,41 +38,41 @@ class AnthropicBatches:
         """See BatchTransport."""
         return f"anthropic {self._endpoint.base_url} {self._endpoint.model}"
 
-    async def submit(self, items: Sequence[BatchItem], label: str) -> str:
+    async def submit(self, handed: Handed, /) -> str:
         """See BatchTransport."""
         requests: Any = [
-            {"custom_id": f"{label}-{number}", "params": message_params(item, self._endpoint)}
-            for number, item in enumerate(items)
+            {"custom_id": f"{handed.label}-{number}", "params": message_params(item, self._endpoint)}
+            for number, item in enumerate(handed.items)
         ]
         with _our_errors(self._endpoint):
             return (await self._client().messages.batches.create(requests=requests)).id
 
-    async def find(self, items: Sequence[BatchItem], label: str, since_ns: int) -> str | None:
+    async def find(self, handed: Handed, /) -> str | None:
         """See BatchTransport. Only results show custom ids: a batch of this time and size is waited for, then read."""
-        oldest = datetime.fromtimestamp(since_ns / 1e9 - _EARLIER_S, UTC)
+        oldest = datetime.fromtimestamp(handed.since_ns / 1e9 - _EARLIER_S, UTC)
         with _our_errors(self._endpoint):
             async for batch in self._client().messages.batches.list(limit=100):
                 if batch.created_at < oldest:
                     return None
                 counts = batch.request_counts
                 total = counts.processing + counts.succeeded + counts.errored + counts.canceled + counts.expired
-                if total == len(items) and await self._is_ours(batch.id, label):
+                if total == len(handed.items) and await self._is_ours(batch.id, handed.label):
                     return batch.id
         return None
 
-    async def poll(self, batch_id: str) -> BatchStatus:
+    async def poll(self, batch_id: str, /) -> BatchStatus:
         """See BatchTransport."""
         with _our_errors(self._endpoint):
             batch = await self._client().messages.batches.retrieve(batch_id)
         return BatchStatus(batch.processing_status == "ended", batch.request_counts.succeeded)
 
-    async def collect(self, batch_id: str, items: Sequence[BatchItem]) -> AsyncIterator[BatchResult]:
+    async def collect(self, batch_id: str, handed: Handed, /) -> AsyncIterator[BatchResult]:
         """See BatchTransport."""
         with _our_errors(self._endpoint):
             async for line in await self._client().messages.batches.results(batch_id):
                 number = line.custom_id.rpartition("-")[2]
-                if number.isdecimal() and int(number) < len(items):
-                    yield _result(items[int(number)].custom_id, line.result)
+                if number.isdecimal() and int(number) < len(handed.items):
+                    yield _result(handed.items[int(number)].custom_id, line.result)
 
     async def close(self) -> None:
         """See BatchTransport."""
@@ -82,8 +81,10 @@ class AnthropicBatches:
             self._opened = None
 
     async def _is_ours(self, batch_id: str, label: str) -> bool:
-        while not (await self.poll(batch_id)).is_ended:
-            await asyncio.sleep(_LOOK_AGAIN_S)
+        while True:
+            if (await self.poll(batch_id)).is_ended:
+                break
+            await asyncio.sleep(self._look_again_s)
         async for line in await self._client().messages.batches.results(batch_id):
             return line.custom_id.startswith(f"{label}-")
         return False

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
 from opswire.chassis.inference.batch.items import BatchItem, BatchResult, Failure
-from opswire.chassis.inference.batch.transport import BatchStatus
+from opswire.chassis.inference.batch.transport import BatchStatus, Handed
 from opswire.chassis.inference.call import InferenceCall, Lane, OutputSchema, Reply
 from opswire.chassis.inference.errors import InferenceRefusedError, InferenceUnavailableError, ReplyInvalidError
 
@@ -43,21 +43,21 @@ class SingleCalls:
         """See BatchTransport."""
         return f"calls {self._identity}"
 
-    async def submit(self, items: Sequence[BatchItem], label: str) -> str:
+    async def submit(self, handed: Handed, /) -> str:
         """See BatchTransport. Nothing is sent yet."""
-        return label
+        return handed.label
 
-    async def find(self, items: Sequence[BatchItem], label: str, since_ns: int) -> str | None:
+    async def find(self, handed: Handed, /) -> str | None:
         """See BatchTransport."""
-        return label
+        return handed.label
 
-    async def poll(self, batch_id: str) -> BatchStatus:
+    async def poll(self, _: str, /) -> BatchStatus:
         """See BatchTransport. Results can be collected at once."""
         return BatchStatus(is_ended=True)
 
-    async def collect(self, batch_id: str, items: Sequence[BatchItem]) -> AsyncIterator[BatchResult]:
+    async def collect(self, _: str, handed: Handed, /) -> AsyncIterator[BatchResult]:
         """See BatchTransport. Results come as they are answered."""
-        waiting = iter(items)
+        waiting = (item for item in handed.items if item.custom_id not in handed.known)
         running: set[asyncio.Task[BatchResult]] = set()
         try:
             while True:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from opswire.chassis.inference.batch.items import BatchItem, BatchResult, Failure
 from opswire.chassis.inference.batch.lines import read_lines, to_lines
-from opswire.chassis.inference.batch.transport import BatchStatus
+from opswire.chassis.inference.batch.transport import BatchStatus, Handed
 from opswire.chassis.inference.endpoint import Endpoint
 
 if TYPE_CHECKING:
@@ -36,38 +36,38 @@ class OpenAiBatches:
         """See BatchTransport."""
         return f"openai {self._endpoint.base_url} {self._endpoint.model}"
 
-    async def submit(self, items: Sequence[BatchItem], label: str) -> str:
+    async def submit(self, handed: Handed, /) -> str:
         """See BatchTransport. A kill between upload and batch leaves a file behind, never a second batch."""
         with _our_errors(self._endpoint):
-            content = to_lines(items, self._endpoint)
-            file = await self._client().files.create(file=(f"{label}.jsonl", content), purpose="batch")
+            content = to_lines(handed.items, self._endpoint)
+            file = await self._client().files.create(file=(f"{handed.label}.jsonl", content), purpose="batch")
             made = await self._client().batches.create(
                 input_file_id=file.id,
                 endpoint="/v1/chat/completions",
                 completion_window="24h",
-                metadata={LABEL: label},
+                metadata={LABEL: handed.label},
             )
             return made.id
 
-    async def find(self, items: Sequence[BatchItem], label: str, since_ns: int) -> str | None:
+    async def find(self, handed: Handed, /) -> str | None:
         """See BatchTransport. The label is in the batch's metadata."""
-        oldest_s = since_ns // 1_000_000_000 - _EARLIER_S
+        oldest_s = handed.since_ns // 1_000_000_000 - _EARLIER_S
         with _our_errors(self._endpoint):
             async for batch in self._client().batches.list(limit=100):
-                if (batch.metadata or {}).get(LABEL) == label:
+                if (batch.metadata or {}).get(LABEL) == handed.label:
                     return batch.id
                 if batch.created_at < oldest_s:
                     return None
         return None
 
-    async def poll(self, batch_id: str) -> BatchStatus:
+    async def poll(self, batch_id: str, /) -> BatchStatus:
         """See BatchTransport."""
         with _our_errors(self._endpoint):
             batch = await self._client().batches.retrieve(batch_id)
         counts = batch.request_counts
         return BatchStatus(batch.status in _ENDED, counts.completed if counts else 0)
 
-    async def collect(self, batch_id: str, items: Sequence[BatchItem]) -> AsyncIterator[BatchResult]:
+    async def collect(self, batch_id: str, handed: Handed, /) -> AsyncIterator[BatchResult]:
         """See BatchTransport. What a failed batch says of single lines decides about them; the others may go again."""
         with _our_errors(self._endpoint):
             batch = await self._client().batches.retrieve(batch_id)
@@ -77,7 +77,7 @@ class OpenAiBatches:
                     for result in read_lines(content.content):
                         yield result
         if batch.status == "failed":
-            for result in _of_failed(batch, items):
+            for result in _of_failed(batch, handed.items):
                 yield result
 
     async def close(self) -> None:

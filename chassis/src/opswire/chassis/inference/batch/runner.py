@@ -9,9 +9,9 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from opswire.chassis.inference.batch.items import BatchItem, BatchResult
+from opswire.chassis.inference.batch.items import BatchResult
 from opswire.chassis.inference.batch.lines import read_lines, to_lines
-from opswire.chassis.inference.batch.transport import BatchStatus
+from opswire.chassis.inference.batch.transport import BatchStatus, Handed
 from opswire.chassis.inference.endpoint import Endpoint
 from opswire.chassis.inference.errors import InferenceRefusedError, InferenceUnavailableError
 
@@ -45,10 +45,44 @@ class ProgramBatches:
         """See BatchTransport."""
         return f"program {self._endpoint.model} {' '.join(self._arguments)}"
 
-    async def submit(self, items: Sequence[BatchItem], label: str) -> str:
+    async def submit(self, handed: Handed, /) -> str:
         """See BatchTransport. Raises InferenceRefusedError where the program cannot be started."""
+        self._start(handed)
+        return handed.label
+
+    async def find(self, handed: Handed, /) -> str | None:
+        """See BatchTransport."""
+        return (
+            handed.label if self._is_running(handed.label) or self._path(handed.label, "out.jsonl").exists() else None
+        )
+
+    async def poll(self, batch_id: str, /) -> BatchStatus:
+        """See BatchTransport."""
+        if self._is_running(batch_id):
+            return BatchStatus(is_ended=False)
+        child = self._children.pop(batch_id, None)
+        if child is not None:
+            child.wait()
+        return BatchStatus(is_ended=True)
+
+    async def collect(self, batch_id: str, _: Handed, /) -> AsyncIterator[BatchResult]:
+        """See BatchTransport. A program that ended without its file has failed: the log's end says why."""
+        path = self._path(batch_id, "out.jsonl")
+        if not path.exists():
+            raise InferenceRefusedError(
+                f"the batch runner wrote no results: {self._last_words(batch_id)}", "no_results"
+            )
+        for result in read_lines(path.read_bytes()):
+            yield result
+
+    async def close(self) -> None:
+        """The program is left running: it is found again."""
+        self._children.clear()
+
+    def _start(self, handed: Handed) -> None:
+        label = handed.label
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._path(label, "in.jsonl").write_bytes(to_lines(items, self._endpoint))
+        self._path(label, "in.jsonl").write_bytes(to_lines(handed.items, self._endpoint))
         lock = os.open(self._path(label, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             # The lock belongs to the open file, which the program inherits: it is free when the program has ended.
@@ -66,34 +100,6 @@ class ProgramBatches:
             raise InferenceRefusedError(f"the batch runner cannot be started: {error}", "not_started") from error
         finally:
             os.close(lock)
-        return label
-
-    async def find(self, items: Sequence[BatchItem], label: str, since_ns: int) -> str | None:
-        """See BatchTransport."""
-        return label if self._is_running(label) or self._path(label, "out.jsonl").exists() else None
-
-    async def poll(self, batch_id: str) -> BatchStatus:
-        """See BatchTransport."""
-        if self._is_running(batch_id):
-            return BatchStatus(is_ended=False)
-        child = self._children.pop(batch_id, None)
-        if child is not None:
-            child.wait()
-        return BatchStatus(is_ended=True)
-
-    async def collect(self, batch_id: str, items: Sequence[BatchItem]) -> AsyncIterator[BatchResult]:
-        """See BatchTransport. A program that ended without its file has failed: the log's end says why."""
-        path = self._path(batch_id, "out.jsonl")
-        if not path.exists():
-            raise InferenceRefusedError(
-                f"the batch runner wrote no results: {self._last_words(batch_id)}", "no_results"
-            )
-        for result in read_lines(path.read_bytes()):
-            yield result
-
-    async def close(self) -> None:
-        """The program is left running: it is found again."""
-        self._children.clear()
 
     def _files(self, label: str) -> list[str]:
         return ["-i", str(self._path(label, "in.jsonl")), "-o", str(self._path(label, "out.jsonl"))]

@@ -18,8 +18,10 @@ from opswire.chassis.inference.batch.items import (
     OnProgress,
 )
 from opswire.chassis.inference.batch.state import BatchState, Part, is_settled
-from opswire.chassis.inference.batch.transport import BatchStatus, BatchTransport, Waiting
+from opswire.chassis.inference.batch.transport import BatchStatus, BatchTransport, Handed, Waiting
 from opswire.chassis.inference.errors import InferenceRefusedError, InferenceTimeoutError, InferenceUnavailableError
+
+_LOST = "the provider's results do not name it"
 
 
 async def run_batch(
@@ -79,31 +81,30 @@ class _Run:
 
     async def _submit(self, part: Part) -> None:
         """Hand a part over exactly once. After any doubt the provider is asked first whether it has it already."""
-        items = [self._items[custom_id] for custom_id in part.ids]
+        handed = self._handed(part)
         errors = 0
         while part.batch_id is None:
             self._say("submitting")
             try:
                 if part.is_tried:
-                    part.batch_id = await self._transport.find(items, part.label, part.since_ns)
+                    part.batch_id = await self._transport.find(handed)
                 if part.batch_id is None:
                     part.is_tried = True
                     self._state.write()
-                    part.batch_id = await self._transport.submit(items, part.label)
+                    part.batch_id = await self._transport.submit(handed)
             except InferenceUnavailableError as error:
                 errors += 1
                 await self._pause(errors, error)
         self._state.write()
 
     async def _finish(self, part: Part) -> None:
-        items = [self._items[custom_id] for custom_id in part.ids]
         batch_id, expected = part.batch_id or "", set(part.ids)
         errors = 0
         while not part.is_collected:
             try:
                 await self._wait(batch_id)
                 self._say("collecting")
-                async for result in self._transport.collect(batch_id, items):
+                async for result in self._transport.collect(batch_id, self._handed(part)):
                     if result.custom_id in expected:
                         self._state.add(part.label, result)
                         self._say_now_and_then()
@@ -124,6 +125,10 @@ class _Run:
                 self._state.add(part.label, lost)
         self._state.sync()
         self._state.write()
+
+    def _handed(self, part: Part) -> Handed:
+        items = [self._items[custom_id] for custom_id in part.ids]
+        return Handed(part.label, items, part.since_ns, frozenset(self._state.of_part(part)))
 
     async def _wait(self, batch_id: str) -> None:
         turn, errors = 0, 0

@@ -19,6 +19,17 @@ class BatchStatus:
     answered: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """Items that are handed over as one batch, under a label of ours that finds them again."""
+
+    label: str
+    items: Sequence[BatchItem]
+    since_ns: int
+    known: frozenset[str] = frozenset()
+    """Custom ids whose results are on our disk already."""
+
+
 class BatchTransport(Protocol):
     """One way to have many calls answered. Methods raise InferenceUnavailableError where a repetition may help."""
 
@@ -30,16 +41,16 @@ class BatchTransport(Protocol):
     def items_max(self) -> int:
         """The most items of one batch; more are sent as several."""
 
-    async def submit(self, items: Sequence[BatchItem], label: str) -> str:
-        """Hand the batch over under a label of ours; answers the provider's id for it. Never repeated in here."""
+    async def submit(self, handed: Handed, /) -> str:
+        """Hand the batch over; answers the provider's id for it. Never repeated in here."""
 
-    async def find(self, items: Sequence[BatchItem], label: str, since_ns: int) -> str | None:
-        """The id of the batch that was handed over under this label since then; None where there is none."""
+    async def find(self, handed: Handed, /) -> str | None:
+        """The id of the batch that was handed over under this label before; None where there is none."""
 
-    async def poll(self, batch_id: str) -> BatchStatus:
+    async def poll(self, batch_id: str, /) -> BatchStatus:
         """Ask once how far it is. An unknown id raises InferenceRefusedError with the cause `not_found`."""
 
-    def collect(self, batch_id: str, items: Sequence[BatchItem]) -> AsyncIterator[BatchResult]:
+    def collect(self, batch_id: str, handed: Handed, /) -> AsyncIterator[BatchResult]:
         """The results of an ended batch by the items' custom ids, in any order; missing ones count as lost."""
 
     async def close(self) -> None:
