@@ -78,7 +78,6 @@ async def test_risk_is_of_this_request_and_never_of_the_cache() -> None:
     before = await find("restart web-09")
     asset = Asset(id="a1", name="web-09", type="host", environment="production", criticality="critical", generation=2)
     names.apply(AssetChanged(asset_id="a1", kind="updated", generation=2, asset=asset, changed_ns=2))
-    cache.entries = dict.fromkeys([*cache.entries, find._key("restart web-09")], next(iter(cache.entries.values())))
     after = await FindIntent(names, words, _Always(cache), 0.5)("restart web-09")
     assert after.source is IntentSource.CACHE
     assert after.risk.rank > before.risk.rank

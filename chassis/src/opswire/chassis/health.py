@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import uvicorn
 from opswire.chassis.metrics import Metrics
@@ -17,12 +18,22 @@ from starlette.routing import BaseRoute, Route
 
 Checks = Callable[[], dict[str, str]]
 """Answers each part's state: `ok`, or a sentence that says what is wrong and what to do."""
+Details = Callable[[], dict[str, Any]]
+"""Answers what else there is to know of a service, as JSON values. Never a secret: the answer needs no token."""
 
 
 def create_health_app(
-    service: str, version: str, checks: Checks, metrics: Metrics, extra: Sequence[BaseRoute]
+    service: str,
+    version: str,
+    checks: Checks,
+    metrics: Metrics,
+    extra: Sequence[BaseRoute],
+    details: Details = dict,
 ) -> Starlette:
-    """The HTTP side of a service. `ready` is 503 while any part is not `ok`; `live` only says that the loop turns."""
+    """The HTTP side of a service. `ready` is 503 while any part is not `ok`; `live` only says that the loop turns.
+
+    `details` are shown by `ready` and decide nothing.
+    """
 
     async def live(_: Request) -> Response:
         return JSONResponse({"status": "ok", "service": service, "version": version})
@@ -32,6 +43,8 @@ def create_health_app(
         well = all(state == "ok" for state in parts.values())
         status = "ok" if well else "unavailable"
         body = {"status": status, "service": service, "version": version, "parts": parts}
+        shown = details()
+        body |= {"details": shown} if shown else {}
         return JSONResponse(body, status_code=200 if well else 503)
 
     async def prometheus(_: Request) -> Response:

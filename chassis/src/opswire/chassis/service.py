@@ -12,7 +12,9 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 
+import orjson
 from nats.errors import Error as NatsError
 from opswire.chassis.bus import Bus
 from opswire.chassis.caching.log import InvalidationLog
@@ -44,7 +46,8 @@ class Service:
     """One service process.
 
     Handlers are added with `on`; `before_start` hooks run when the broker is connected and checked, `background` tasks
-    for as long as the service runs, `at_end` hooks after draining.
+    for as long as the service runs, `at_end` hooks after draining. `checks` decide whether it is ready; `details` are
+    shown beside them and decide nothing.
     """
 
     def __init__(self, name: str, version: str, settings: ServiceSettings) -> None:
@@ -55,6 +58,7 @@ class Service:
         self.bus = Bus(name, settings)
         self.log = InvalidationLog(self.bus, self.metrics)
         self.checks: dict[str, Callable[[], str]] = {}
+        self.details: dict[str, Callable[[], Any]] = {}
         self.http_routes: list[BaseRoute] = []
         self.before_start: list[Hook] = []
         self.background: list[Hook] = []
@@ -106,7 +110,7 @@ class Service:
         return (touched | {FACTS, PARKED, CHANGES}) - {PROGRESS}
 
     async def _serve_http(self) -> None:
-        app = create_health_app(self.name, self.version, self._states, self.metrics, self.http_routes)
+        app = create_health_app(self.name, self.version, self._states, self.metrics, self.http_routes, self._shown)
         self._http = HttpServer(app, self.settings.http_host, self.settings.http_port)
         await self._http.start()
 
@@ -119,6 +123,17 @@ class Service:
         self.metrics.spans_dropped.set(exporter.dropped)
         states = {"broker": "ok" if self.bus.is_connected else "not connected; reconnecting"}
         return states | {name: check() for name, check in self.checks.items()}
+
+    def _shown(self) -> dict[str, Any]:
+        """Every detail that can be told; one that fails says so and keeps none of the others back."""
+        found: dict[str, Any] = {}
+        for name, tell in self.details.items():
+            try:
+                found[name] = orjson.loads(orjson.dumps(tell(), default=str, option=orjson.OPT_NON_STR_KEYS))
+            except Exception as error:  # noqa: BLE001  what is only shown must never make a service unready
+                get_logger().exception("a health detail failed", detail=name)
+                found[name] = {"error": type(error).__name__}
+        return found
 
     async def _guarded(self, hook: Hook) -> None:
         """A background task that fails is begun again; the fault is logged, never swallowed."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from functools import partial
 from importlib.metadata import version
 
 from opswire.chassis.caching.cache import Cache
@@ -12,15 +14,20 @@ from opswire.chassis.service import Service
 from opswire.contracts.request_finished.endings import ended
 from opswire.contracts.routes import REQUEST_FINISHED, REQUEST_SUBMITTED
 from opswire.intent.adapters.deadline_ticks import DeadlineTicks
+from opswire.intent.adapters.model_access import ModelAccess
+from opswire.intent.adapters.opinion_codec import OpinionCodec
 from opswire.intent.adapters.reading_codec import ReadingCodec
 from opswire.intent.adapters.trained_classifier import load_or_train
 from opswire.intent.classifier.model import THRESHOLD
 from opswire.intent.errors import UnclearRequestError
 from opswire.intent.handlers.request_submitted import HandleRequestSubmitted
 from opswire.intent.language.names import NameIndex
+from opswire.intent.prompts.library import load_prompts
 from opswire.intent.settings import IntentSettings
 from opswire.intent.usecases.answer_request import AnswerRequest
+from opswire.intent.usecases.ask_model import AskModel, Opinion
 from opswire.intent.usecases.find_intent import FindIntent, Reading
+from opswire.intent.usecases.read_by_model import ReadByModel
 
 
 def create_app(settings: IntentSettings | None = None) -> Service:
@@ -44,10 +51,32 @@ def create_app(settings: IntentSettings | None = None) -> Service:
         enabled=settings.cache == "on",
     )
     threshold = THRESHOLD if settings.confidence_threshold is None else settings.confidence_threshold
-    find_intent = FindIntent(names, classifier, cache, threshold)
+    ask_model = _model_tier(service, settings, names, valkey)
+    find_intent = FindIntent(names, classifier, cache, threshold, ask_model, settings.local_suffices_threshold)
     service.on(REQUEST_SUBMITTED, HandleRequestSubmitted(AnswerRequest(find_intent, names), DeadlineTicks()))
     service.end_request = end_request
     return service
+
+
+def _model_tier(service: Service, settings: IntentSettings, names: NameIndex, valkey: Valkey | None) -> AskModel | None:
+    """Asks the model servers that file and environment name; None where they name none."""
+    access = ModelAccess.open(settings.inference_file, os.environ, service.metrics)
+    if access is None:
+        return None
+    reader = ReadByModel(access.client, load_prompts(settings.prompts), names)
+    cache: Cache[Opinion] = Cache(
+        "intent_model",
+        OpinionCodec(),
+        service.log,
+        valkey,
+        service.metrics,
+        settings.intent_cache_ttl_s,
+        enabled=settings.cache == "on",
+    )
+    service.details["inference"] = lambda: {**access.state(), "prompts": reader.prompts_key}
+    service.background.append(partial(access.keep_warm, reader.schemas))
+    service.at_end.append(access.client.close)
+    return AskModel(reader, cache, access.identity)
 
 
 async def end_request(delivery: Delivery, error: OpswireError) -> None:

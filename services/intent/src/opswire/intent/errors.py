@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from opswire.chassis.errors import ClarificationError, PoisonError
+from opswire.chassis.errors import ClarificationError, Disposition, OpswireError, PoisonError
 from opswire.contracts.findings import Candidate
 
 
@@ -28,3 +28,16 @@ class EventMalformedError(PoisonError):
     """The payload is not what its format says."""
 
     code = "event_malformed"
+
+
+class InferenceSettingsError(OpswireError):
+    """The file or the variables that name the model servers are wrong; the service does not start."""
+
+    code = "inference_settings_wrong"
+
+
+class ModelAwayError(OpswireError):
+    """No model answered, and the request has no time left for another attempt."""
+
+    code = "inference_unavailable"
+    disposition = Disposition.REJECT

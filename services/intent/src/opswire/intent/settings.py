@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from opswire.chassis.settings import ServiceSettings
 from pydantic import Field
@@ -16,3 +16,8 @@ class IntentSettings(ServiceSettings):
     confidence_threshold: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
     """Below it a request is answered with candidates. None takes the classifier's own calibrated threshold."""
     intent_cache_ttl_s: Annotated[float, Field(gt=0, le=86_400)] = 3_600.0
+    inference_file: Path | None = None
+    """Names the model servers; with it or the LLM_ variables, what the classifier is not sure of goes to a model."""
+    prompts: Literal["merged", "compact", "baseline"] = "merged"
+    local_suffices_threshold: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
+    """Below it a model is asked, where there is one. None takes the confidence threshold."""

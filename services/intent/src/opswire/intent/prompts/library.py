@@ -34,9 +34,9 @@ class PromptStep:
 
     def messages(self, request: str, intent: str = "") -> tuple[Message, ...]:
         """The step for one request: always a stable system message and one user message, whatever the text says."""
-        before, request_mark, after = self.variable.partition("{request}")
+        before, _, after = self.variable.partition("{request}")
         content = before.replace("{intent}", intent) + harmless(request) + after
-        return Message("system", self.stable, is_stable=True), Message("user", content if request_mark else before)
+        return Message("system", self.stable, is_stable=True), Message("user", content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +86,22 @@ def load_prompts(name: str) -> PromptSet:
     if name not in _SETS:
         raise LookupError(f"no prompt set {name!r}; there are {', '.join(PROMPT_NAMES)}")
     version, steps = _SETS[name]
-    return PromptSet(name, version, tuple(_step(name, version, *step) for step in steps))
+    return PromptSet(
+        name,
+        version,
+        tuple(_read(step, f"{name}/{version}/{step}.md", tokens, asked) for step, tokens, asked in steps),
+    )
 
 
-def _step(set_name: str, version: str, name: str, max_tokens: int, asked: tuple[Asked, ...]) -> PromptStep:
-    path = resources.files("opswire.intent.prompts") / set_name / version / f"{name}.md"
-    stable, separator, variable = path.read_text(encoding="utf-8").partition(SEPARATOR)
+@cache
+def load_search() -> PromptSet:
+    """The step before a request's own where its text holds too many things to choose from: one word of it."""
+    return PromptSet("search", "v1", (_read("search", "search/v1/search.md", 48, (Asked.TERM,)),))
+
+
+def _read(name: str, path: str, max_tokens: int, asked: tuple[Asked, ...]) -> PromptStep:
+    text = (resources.files("opswire.intent.prompts") / path).read_text(encoding="utf-8")
+    stable, separator, variable = text.partition(SEPARATOR)
     if not separator or variable.count("{request}") != 1:
-        raise ValueError(f"{set_name}/{version}/{name}.md needs a line === and one {{request}} after it")
+        raise ValueError(f"{path} needs a line === and one {{request}} after it")
     return PromptStep(name, stable.strip(), variable.strip(), max_tokens, asked)

@@ -25,6 +25,8 @@ class Asked(StrEnum):
     CONFIDENCE = "confidence"
     RISK = "risk"
     REASON = "reason"
+    TERM = "term"
+    """One word of the request, in a search before the other calls."""
 
 
 class Reason(StrEnum):
@@ -58,33 +60,25 @@ class StepReply:
 def output_of(asked: tuple[Asked, ...], values: Sequence[str] = ()) -> OutputSchema[StepReply]:
     """The only shape of a step's reply. With `values`, an entity's value can be nothing else than one of them."""
     allowed = frozenset(values)
-    properties = {key.value: _schema_of(key, values) for key in asked}
-    schema = {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-    name = "_".join(("request", *properties, *(("of", "targets") if values else ())))
-    return OutputSchema(name[:64], schema, lambda data: _decode(data, asked, allowed))
+    name = "_".join(("request", *asked, *(("targets",) if values else ())))
+    return OutputSchema(name, _object_schema(asked, values), lambda data: _decode(data, asked, allowed))
 
 
 def choice_of(words: Sequence[str]) -> OutputSchema[str]:
     """One of these words and nothing else, as `{"term":"..."}`."""
-    schema = {
-        "type": "object",
-        "properties": {"term": {"type": "string", "enum": list(words)}},
-        "required": ["term"],
-        "additionalProperties": False,
-    }
 
     def decode(data: bytes) -> str:
-        found = _object(data, {"term"})["term"]
+        found = _object(data, {Asked.TERM})["term"]
         if found not in words:
             raise ValueError("term is none of those that were offered")
         return str(found)
 
-    return OutputSchema("request_search", schema, decode)
+    return OutputSchema("request_search", _object_schema((Asked.TERM,), words), decode)
+
+
+def _object_schema(asked: tuple[Asked, ...], values: Sequence[str]) -> dict[str, Any]:
+    properties = {key.value: _schema_of(key, values) for key in asked}
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
 def _schema_of(key: Asked, values: Sequence[str]) -> dict[str, Any]:
@@ -97,6 +91,8 @@ def _schema_of(key: Asked, values: Sequence[str]) -> dict[str, Any]:
             return {"type": "string", "enum": [risk.value for risk in Risk]}
         case Asked.REASON:
             return {"type": "string", "enum": [reason.value for reason in Reason]}
+        case Asked.TERM:
+            return {"type": "string", "enum": list(values)}
         case Asked.ENTITIES:
             free = {"type": "string", "maxLength": VALUE_CHARACTERS_MAX}
             value = {"type": "string", "enum": list(values)} if values else free
@@ -123,12 +119,12 @@ def _decode(data: bytes, asked: tuple[Asked, ...], allowed: frozenset[str]) -> S
     )
 
 
-def _object(data: bytes, keys: set[Asked] | set[str]) -> dict[str, Any]:
+def _object(data: bytes, keys: set[Asked]) -> dict[str, Any]:
     try:
         found = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise ValueError(f"the reply is no JSON: {error}") from error
-    if not isinstance(found, dict) or found.keys() != {str(key) for key in keys}:
+    if not isinstance(found, dict) or found.keys() != {key.value for key in keys}:
         raise ValueError(f"the reply is not an object with the keys {', '.join(sorted(keys))}")
     return found
 

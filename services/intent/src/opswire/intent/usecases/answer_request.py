@@ -34,15 +34,15 @@ class Arrival:
 class AnswerRequest:
     """Finds what a request asks, or ends it: an event whose alerts are all resolved is completed here."""
 
-    def __init__(self, find_intent: Callable[[str], Awaitable[IntentFinding]], names: NameIndex) -> None:
+    def __init__(self, find_intent: Callable[[str, int], Awaitable[IntentFinding]], names: NameIndex) -> None:
         self._find_intent = find_intent
         self._names = names
 
     async def __call__(self, request: RequestSubmitted, arrival: Arrival) -> IntentResolved | RequestFinished:
-        """The intent, or the outcome. Raises the intent service's errors."""
+        """The intent, or the outcome. Raises the intent service's errors and those of inference."""
         if request.event is None:
             text = request.text or ""
-            return self._resolved(request, arrival, text, await self._find_intent(text))
+            return self._resolved(request, arrival, text, await self._find_intent(text, arrival.deadline_ns))
         event = read_event(request.event, self._names)
         finding = self._event_finding(event)
         if event.is_resolved:

@@ -1,4 +1,7 @@
-"""From a request's words to its intent: cache, then the local classifier, else a question back."""
+"""From a request's words to its intent: cache, then the local classifier, then one model call, else a question back.
+
+Without a model the classifier's answer is the last one. A model's answer can raise the risk and never lower it.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cachebox import LRUCache
+from opswire.chassis.inference.errors import ReplyInvalidError
 from opswire.contracts.findings import Candidate, Entity, IntentFinding
-from opswire.contracts.taxonomy import INTENTS, IntentName
+from opswire.contracts.taxonomy import INTENTS, Effect, IntentName
 from opswire.contracts.types import IntentSource
 from opswire.intent.classifier.model import Guess
 from opswire.intent.errors import UnclearRequestError
@@ -18,6 +22,7 @@ from opswire.intent.language.names import NameIndex
 from opswire.intent.language.normalise import normalise
 from opswire.intent.language.risk import risk_of
 from opswire.intent.language.template import template_of
+from opswire.intent.usecases.ask_model import AskModel
 
 CANDIDATES_SHOWN = 3
 REMEMBERED_TEXTS_MAX = 4_096
@@ -25,6 +30,9 @@ REMEMBERED_CHARACTERS_MAX = 500
 KNOWN_SHARE_MIN = 0.5
 """Of our evaluation requests none falls below it; "lösche checkout auf web-01" does, and was read as a question."""
 INTENT_TAG = "intent"
+WRITES_ALONE_MIN = 0.8
+"""The least confidence of a model in a change that the classifier does not see among its three likeliest readings."""
+NEVER_NS = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +44,11 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class _Understood:
-    """The entities of one text and the key of its reading, true at one version of the names."""
+    """The entities of one text and the words of its cache keys, true at one version of the names."""
 
     version: int
     entities: tuple[Entity, ...]
-    key: str
+    words: str
     is_foreign: bool
 
 
@@ -68,26 +76,63 @@ class ReadingCache(Protocol):
 class FindIntent:
     """Finds what a text asks. Entities and risk are always of this text and this inventory, never from the cache."""
 
-    def __init__(self, names: NameIndex, classifier: Classifier, cache: ReadingCache, threshold: float) -> None:
+    def __init__(
+        self,
+        names: NameIndex,
+        classifier: Classifier,
+        cache: ReadingCache,
+        threshold: float,
+        ask_model: AskModel | None = None,
+        local_suffices_threshold: float | None = None,
+    ) -> None:
+        """`local_suffices_threshold`: below it the model is asked, where there is one; None takes `threshold`."""
         self._names = names
         self._classifier = classifier
         self._cache = cache
         self._threshold = threshold
+        self._ask_model = ask_model
+        self._suffices = threshold if local_suffices_threshold is None else max(threshold, local_suffices_threshold)
         self._understood: LRUCache[str, _Understood] = LRUCache(REMEMBERED_TEXTS_MAX)
 
-    async def __call__(self, text: str) -> IntentFinding:
-        """The intent of `text`. Raises UnclearRequestError with the candidates below the confidence threshold."""
+    async def __call__(self, text: str, deadline_ns: int = NEVER_NS) -> IntentFinding:
+        """The intent of `text`. Raises UnclearRequestError with the candidates below the confidence threshold.
+
+        `deadline_ns` (nanoseconds since 1970) is the request's; a model that is away raises InferenceUnavailableError.
+        """
         understood = self._understand(text)
 
         async def classify() -> tuple[Reading, list[str]]:
             return Reading(tuple(self._classifier.classify(text)[:CANDIDATES_SHOWN])), [INTENT_TAG]
 
-        reading, outcome = await self._cache.read(understood.key, classify)
+        reading, outcome = await self._cache.read(f"{self._classifier.digest[:16]}:{understood.words}", classify)
         best = reading.guesses[0]
-        if best.probability < self._threshold or understood.is_foreign:
-            raise UnclearRequestError(_question(reading.guesses), _candidates(reading.guesses))
-        source = IntentSource.CACHE if outcome in ("memory", "shared", "coalesced") else IntentSource.LOCAL
-        return self._finding(best, understood.entities, text, source)
+        asks = self._ask_model is not None and self._ask_model.is_there
+        if not understood.is_foreign and best.probability >= (self._suffices if asks else self._threshold):
+            source = IntentSource.CACHE if outcome in ("memory", "shared", "coalesced") else IntentSource.LOCAL
+            return self._finding(best, understood.entities, text, source)
+        if self._ask_model is None or not asks:
+            raise _unclear(reading.guesses)
+        return await self._find_by_model(self._ask_model, text, understood, reading.guesses, deadline_ns)
+
+    async def _find_by_model(
+        self, ask_model: AskModel, text: str, understood: _Understood, guesses: Sequence[Guess], deadline_ns: int
+    ) -> IntentFinding:
+        """The model's answer, or the question where it is not sure, or where its reply could not be read."""
+        try:
+            answer = await ask_model(text, understood.words, understood.entities, deadline_ns)
+        except ReplyInvalidError as error:
+            raise _unclear(guesses) from error
+        opinion = answer.opinion
+        least = self._threshold
+        if INTENTS[opinion.name].effect in _CHANGES and all(guess.name is not opinion.name for guess in guesses):
+            least = max(least, WRITES_ALONE_MIN)
+        best = Guess(opinion.name, opinion.confidence)
+        if opinion.confidence < least:
+            raise _unclear((best, *(guess for guess in guesses if guess.name is not opinion.name)))
+        finding = self._finding(best, understood.entities, text, answer.source)
+        floor = risk_of(opinion.name, [*understood.entities, *answer.added], self._names, text)
+        risk = finding.risk.at_least(floor).at_least(answer.risk)
+        return finding.model_copy(update={"risk": risk, "entities": [*understood.entities, *answer.added]})
 
     def _understand(self, text: str) -> _Understood:
         """What the words themselves say. The same words at the same inventory say the same: remembered, in memory."""
@@ -96,8 +141,8 @@ class FindIntent:
             return found
         entities = extract_entities(text, self._names)
         template = template_of(text, entities, self._names)
-        key = self._key(template or normalise(text))
-        found = _Understood(self._names.version, tuple(entities), key, self._is_foreign(text, entities))
+        words = _bounded(template or normalise(text))
+        found = _Understood(self._names.version, tuple(entities), words, self._is_foreign(text, entities))
         if len(text) <= REMEMBERED_CHARACTERS_MAX:
             self._understood[text] = found
         return found
@@ -117,10 +162,16 @@ class FindIntent:
             source=source,
         )
 
-    def _key(self, words: str) -> str:
-        if len(words) > 200:
-            words = hashlib.sha256(words.encode("utf-8", "surrogatepass")).hexdigest()
-        return f"{self._classifier.digest[:16]}:{words}"
+
+_CHANGES = (Effect.WRITE, Effect.DESTROY)
+
+
+def _bounded(words: str) -> str:
+    return words if len(words) <= 200 else hashlib.sha256(words.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _unclear(guesses: Sequence[Guess]) -> UnclearRequestError:
+    return UnclearRequestError(_question(guesses), _candidates(guesses))
 
 
 def _question(guesses: Sequence[Guess]) -> str:
