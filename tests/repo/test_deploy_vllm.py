@@ -130,7 +130,7 @@ def test_the_command_has_the_flags_that_are_promised() -> None:
 
 def test_the_forms_read_the_same_files() -> None:
     assert compose()["env_file"] == "vllm.env"
-    mounts = dict(mount.split(":")[:2] for mount in compose()["volumes"] if mount.startswith("./"))
+    mounts = dict(str(mount).split(":")[:2] for mount in compose()["volumes"] if str(mount).startswith("./"))
     assert all((FOLDER / path).is_file() for path in mounts)
     assert mounts["./shared-flags.yaml"] == "/etc/opswire/vllm/shared-flags.yaml"
     assert "\nEnvironmentFile=/etc/opswire/vllm/vllm.env\n" in UNIT.read_text(encoding="utf-8")
@@ -145,7 +145,7 @@ def test_the_forms_read_the_same_files() -> None:
 def test_every_setting_used_is_there_and_every_one_there_is_used() -> None:
     text = "".join((FOLDER / name).read_text(encoding="utf-8") for name in ("compose.yaml", "kubernetes.yaml"))
     text += UNIT.read_text(encoding="utf-8")
-    used = set(re.findall(r"\$[({](OPSWIRE_VLLM_\w+)", text)) - {"OPSWIRE_VLLM_API_KEY_FILE"}
+    used = set(re.findall(r"\$[({](OPSWIRE_VLLM_\w+)", text)) - {"OPSWIRE_VLLM_API_KEY_FILE", "OPSWIRE_VLLM_CACHE_DIR"}
     assert used == {name for name in settings() if name.startswith("OPSWIRE_VLLM_")}
 
 
@@ -159,7 +159,9 @@ def test_images_are_pinned_to_the_release_that_is_tested() -> None:
     assert f"vllm=={VLLM_VERSION}" in HOW_TO.read_text(encoding="utf-8")
 
 
-SECRET = re.compile(r"(?i)(?:key|token|password|secret)[\w-]*\s*[=:]\s*[\"']?(?!\$|/|\{|\[|FILE|api-key|opswire)\w{6,}")
+SECRET = re.compile(
+    r"(?i)(?:key|token|password|secret)[\w-]*[ \t]*[=:][ \t]*[\"']?(?!\$|/|\{|\[|FILE|api-key|opswire|nvidia)\w{6,}"
+)
 
 
 def test_no_secret_is_inside() -> None:
