@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from opswire.chassis.embedded.nats_server import NatsServer
 from opswire.chassis.settings import ServiceSettings
 from opswire.chassis.wire import WireClient
+
+sys.path.insert(0, str(Path(__file__).parent))  # the modules beside the tests: test folders are no packages here
 
 
 @dataclass
