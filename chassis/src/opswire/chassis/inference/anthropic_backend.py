@@ -21,8 +21,8 @@ from opswire.chassis.inference.backend import (
 from opswire.chassis.inference.call import Message, Usage
 from opswire.chassis.inference.capabilities import Capabilities, PromptCaching, StructuredOutput
 from opswire.chassis.inference.endpoint import Endpoint
-from opswire.chassis.inference.errors import InferenceRefusedError, InferenceUnavailableError, StreamBrokenError
-from opswire.chassis.inference.failures import BROKEN, of_connection, of_sdk, of_status, shown_url
+from opswire.chassis.inference.errors import BROKEN, InferenceRefusedError, InferenceUnavailableError, StreamBrokenError
+from opswire.chassis.inference.failures import of_connection, of_sdk, of_status
 from opswire.chassis.inference.streaming import events
 from opswire.chassis.inference.transport import ROUND_TRIP, BoundedHttpClient
 
@@ -126,7 +126,7 @@ class AnthropicBackend:
             await response.aclose()
             raise InferenceRefusedError(
                 f"model endpoint {self._endpoint.name} redirects (HTTP {response.status_code}): "
-                f"set base_url to where it really is, not {shown_url(self._endpoint)}",
+                f"set base_url to where it really is, not {self._endpoint.shown_url}",
                 "redirect",
             )
         return response  # type: ignore[no-any-return]

@@ -8,12 +8,13 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from opswire.chassis.errors import OpswireError
 from opswire.chassis.inference.backend import Answer, Question
-from opswire.chassis.inference.breaker import BreakerState
+from opswire.chassis.inference.breaker import USUAL, BreakerState
 from opswire.chassis.inference.call import InferenceCall
 from opswire.chassis.inference.cost import Tally, cost_usd
 from opswire.chassis.inference.errors import (
+    CONNECT,
+    DISCONNECTED,
     CircuitOpenError,
     InferenceOverloadedError,
     InferenceRefusedError,
@@ -21,7 +22,6 @@ from opswire.chassis.inference.errors import (
     InferenceUnavailableError,
     ReplyInvalidError,
 )
-from opswire.chassis.inference.failures import CONNECT, DISCONNECTED
 from opswire.chassis.inference.metrics import InferenceMetrics
 from opswire.chassis.inference.place import Place
 from opswire.chassis.logs import get_logger
@@ -42,7 +42,7 @@ def loop_deadline(call: InferenceCall) -> float:
 class Attempt:
     """What one endpoint is asked for one call, with its time. `until` is in the loop's time."""
 
-    __slots__ = ("answer", "call", "is_sent", "metrics", "number", "place", "question", "span", "tally", "until")
+    __slots__ = ("answer", "call", "metrics", "number", "place", "question", "tally", "ticket", "until")
 
     def __init__(
         self,
@@ -56,9 +56,8 @@ class Attempt:
         self.place, self.call, self.question, self.until = place, call, question, until
         self.tally, self.metrics = tally, metrics
         self.number = 0
-        self.is_sent = False
+        self.ticket = USUAL
         self.answer: Answer | None = None
-        self.span: Span | None = None
 
     async def take_place(self) -> None:
         """Wait for a place at the endpoint. Raises InferenceOverloadedError, CircuitOpenError, nothing else of ours.
@@ -88,9 +87,12 @@ class Attempt:
     def sent(self) -> Generator[Span]:
         """Around everything between the first and the last byte: span, breaker, counters, health."""
         place = self.place
-        if not place.breaker.admit():
+        if asyncio.get_running_loop().time() >= self.until:
+            raise self._refused(InferenceTimeoutError("no time was left; nothing was sent", "deadline"))
+        ticket = place.breaker.admit()
+        if ticket is None:
             raise self._refused(_circuit_open(place))
-        self.is_sent = True
+        self.ticket = ticket
         self.tally.calls += 1
         current = place.spans.begin(self.call, self.question, self.number)
         try:
@@ -128,13 +130,13 @@ class Attempt:
         was = place.breaker.state
         if isinstance(error, InferenceTimeoutError):
             is_telling = duration_s >= min(TELLING_TIMEOUT_S, place.endpoint.timeout_s) or error.cause == CONNECT
-            place.breaker.failed() if is_telling else place.breaker.abandoned()
+            place.breaker.failed(self.ticket) if is_telling else place.breaker.abandoned(self.ticket)
         elif _is_alive(error):
             place.breaker.succeeded()
         elif isinstance(error, InferenceUnavailableError | ReplyInvalidError):
-            place.breaker.failed()
+            place.breaker.failed(self.ticket)
         else:
-            place.breaker.abandoned()
+            place.breaker.abandoned(self.ticket)
         if place.breaker.state is BreakerState.OPEN and was is not BreakerState.OPEN:
             get_logger().warning("model endpoint left alone", endpoint=place.endpoint.name, cause=cause)
 
@@ -167,7 +169,8 @@ async def _ask_once(attempt: Attempt) -> Answer:
         with attempt.sent() as current:
             try:
                 async with asyncio.timeout_at(attempt.until):
-                    attempt.answer = await attempt.place.backend.answer(attempt.question, current.traceparent)
+                    backend = attempt.place.backend or await attempt.place.load()
+                    attempt.answer = await backend.answer(attempt.question, current.traceparent)
             except TimeoutError as error:
                 raise attempt.timed_out() from error
         assert attempt.answer is not None
@@ -200,8 +203,8 @@ def cause_of(error: BaseException) -> str:
 
 def _is_alive(error: BaseException) -> bool:
     """The server answered as it should; it is the call that it does not like, or there are too many."""
-    if isinstance(error, InferenceRefusedError | OpswireError) and not isinstance(error, InferenceUnavailableError):
-        return isinstance(error, InferenceRefusedError)
+    if isinstance(error, InferenceRefusedError):
+        return True
     return isinstance(error, InferenceOverloadedError) and error.cause == "rate_limited"
 
 

@@ -9,6 +9,8 @@ from enum import StrEnum
 FAILURES_MAX = 5
 OPEN_FIRST_S = 5.0
 OPEN_LONGEST_S = 60.0
+USUAL = 0
+"""The ticket of a call that is no probe."""
 
 
 class BreakerState(StrEnum):
@@ -21,60 +23,67 @@ class BreakerState(StrEnum):
 
 
 class Breaker:
-    """Of one endpoint. Each `admit` that answers True is followed by exactly one of the three that end a call."""
+    """Of one endpoint. Each ticket that `admit` gives is brought back once: succeeded, failed or abandoned."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._failures = 0
         self._open_s = OPEN_FIRST_S
         self._opened_at: float | None = None
-        self._is_probing = False
+        self._probe = USUAL
+        self._probes = 0
 
     @property
     def state(self) -> BreakerState:
         """As it is now."""
         if self._opened_at is None:
             return BreakerState.CLOSED
-        if self._is_probing or self._clock() - self._opened_at >= self._open_s:
+        if self._probe or self._clock() - self._opened_at >= self._open_s:
             return BreakerState.HALF_OPEN
         return BreakerState.OPEN
 
     @property
     def would_admit(self) -> bool:
-        """Whether `admit` would answer True now; takes nothing."""
+        """Whether `admit` would give a ticket now; takes nothing."""
         if self._opened_at is None:
             return True
-        return not self._is_probing and self._clock() - self._opened_at >= self._open_s
+        return not self._probe and self._clock() - self._opened_at >= self._open_s
 
-    def admit(self) -> bool:
-        """Whether a call may be sent. In the half-open state the first asker is the probe."""
+    def admit(self) -> int | None:
+        """A ticket for one call, or None: leave the endpoint alone. In the half-open state the first is the probe."""
         if self._opened_at is None:
-            return True
+            return USUAL
         if not self.would_admit:
-            return False
-        self._is_probing = True
-        return True
+            return None
+        self._probes += 1
+        self._probe = self._probes
+        return self._probe
 
     def succeeded(self) -> None:
-        """The endpoint answered, if only with a refusal: it is well."""
+        """The endpoint answered, if only with a refusal: it is well, whichever call that was."""
         self._failures = 0
         self._open_s = OPEN_FIRST_S
         self._opened_at = None
-        self._is_probing = False
+        self._probe = USUAL
 
-    def failed(self) -> None:
-        """It did not answer. A failed probe doubles the time until the next, up to a minute."""
-        self._failures += 1
-        if self._is_probing:
+    def failed(self, ticket: int) -> None:
+        """It did not answer. A failed probe doubles the time until the next, up to a minute.
+
+        Calls that began before it was left alone and fail later say nothing new.
+        """
+        if self._opened_at is None:
+            self._failures += 1
+            if self._failures >= FAILURES_MAX:
+                self._opened_at = self._clock()
+        elif ticket and ticket == self._probe:
             self._open_s = min(self._open_s * 2, OPEN_LONGEST_S)
             self._opened_at = self._clock()
-            self._is_probing = False
-        elif self._opened_at is None and self._failures >= FAILURES_MAX:
-            self._opened_at = self._clock()
+            self._probe = USUAL
 
-    def abandoned(self) -> None:
+    def abandoned(self, ticket: int) -> None:
         """The call says nothing about the endpoint: it was cancelled, or only its own time was too short."""
-        self._is_probing = False
+        if ticket and ticket == self._probe:
+            self._probe = USUAL
 
     def seen_well(self) -> None:
         """A health check found it well: the next call may try at once."""

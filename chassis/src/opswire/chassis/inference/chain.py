@@ -12,7 +12,7 @@ from opswire.chassis.inference.attempt import Attempt, loop_deadline
 from opswire.chassis.inference.backend import Answer, Question
 from opswire.chassis.inference.call import InferenceCall, OutputSchema
 from opswire.chassis.inference.cost import Tally
-from opswire.chassis.inference.errors import InferenceTimeoutError, InferenceUnavailableError
+from opswire.chassis.inference.errors import InferenceTimeoutError, InferenceUnavailableError, ReplyInvalidError
 from opswire.chassis.inference.metrics import InferenceMetrics
 from opswire.chassis.inference.place import Place
 
@@ -43,12 +43,13 @@ def time_for(places: Sequence[Place], deadline: float) -> float | None:
 def asked_all(errors: Sequence[OpswireError]) -> OpswireError:
     """What to raise when no endpoint answered.
 
-    One that may help later (unavailable) goes before one that says no for good; the text names them all.
+    One that may help later (unavailable) goes before one that says no for good; but where the first endpoint did
+    answer, and no good came of it, later is no better. The text names them all.
     """
     if not errors:
         return InferenceTimeoutError("the deadline has passed; no model was asked", "deadline")
     away = [error for error in errors if isinstance(error, InferenceUnavailableError)]
-    chosen = (away or errors)[-1]
+    chosen = errors[0] if isinstance(errors[0], ReplyInvalidError) else (away or errors)[-1]
     if len(errors) == 1:
         return chosen
     text = "no model endpoint answered: " + "; ".join(str(error) for error in errors)
@@ -89,7 +90,8 @@ async def _streamed(attempt: Attempt) -> AsyncGenerator[str | Answer]:
     await attempt.take_place()
     try:
         with attempt.sent() as current:
-            parts = attempt.place.backend.stream(attempt.question, current.traceparent)
+            backend = attempt.place.backend or await attempt.place.load()
+            parts = backend.stream(attempt.question, current.traceparent)
             try:
                 while True:
                     part = await _next(attempt, parts)

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from opswire.chassis.errors import OpswireError
@@ -15,13 +16,12 @@ from opswire.chassis.inference.call import Chunk, InferenceCall, Lane, Message, 
 from opswire.chassis.inference.chain import asked_all, question_for, stream_chain, time_for
 from opswire.chassis.inference.cost import Tally
 from opswire.chassis.inference.errors import (
-    InferenceTimeoutError,
     InferenceUnavailableError,
     ReplyInvalidError,
 )
 from opswire.chassis.inference.metrics import inference_metrics
 from opswire.chassis.inference.place import Place
-from opswire.chassis.inference.structured import decoded, repair_of
+from opswire.chassis.inference.structured import REFUSED_CAUSE, decoded, repair_of
 from opswire.chassis.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -54,30 +54,20 @@ class InferenceClient:
         """
         places = self._hold()
         try:
-            tally = Tally()
-            place, answer = await self._ask(places, call, None, tally)
-            return _reply(answer.text, answer, place, tally)
+            return await self._ask(places, call, None, _text)
         finally:
             _release(places)
 
     async def decide(self, call: InferenceCall, schema: OutputSchema[Value]) -> Reply[Value]:
         """A value of the schema, decoded by its own `decode`; never a guess.
 
-        A reply that is cut, no JSON or not of the schema is asked for once more, at the same endpoint, within the
-        same deadline. Raises as `complete` does; ReplyCutError or ReplyInvalidError where the repair is no better.
+        A reply that is cut, no JSON or not of the schema is asked for once more, at the same endpoint and within the
+        same deadline; where that is no better either, the next endpoint is asked. Raises as `complete` does;
+        ReplyCutError or ReplyInvalidError where no endpoint gave a value.
         """
         places = self._hold()
         try:
-            tally = Tally()
-            place, answer = await self._ask(places, call, schema, tally)
-            try:
-                value = decoded(schema, answer)
-            except ReplyInvalidError as problem:
-                if problem.cause == "refused":
-                    raise
-                answer = await self._repaired(place, call, schema, answer, problem, tally)
-                value = decoded(schema, answer)
-            return _reply(value, answer, place, tally)
+            return await self._ask(places, call, schema, partial(decoded, schema))
         finally:
             _release(places)
 
@@ -147,18 +137,33 @@ class InferenceClient:
             place.retire()
 
     async def _ask(
-        self, places: Sequence[Place], call: InferenceCall, schema: OutputSchema[Any] | None, tally: Tally
-    ) -> tuple[Place, Answer]:
+        self,
+        places: Sequence[Place],
+        call: InferenceCall,
+        schema: OutputSchema[Any] | None,
+        decode: Callable[[Answer], Value],
+    ) -> Reply[Value]:
         deadline = loop_deadline(call)
+        tally = Tally()
         errors: list[OpswireError] = []
+        has_repaired = False
         for number, place in enumerate(places):
             until = time_for(places[number:], deadline)
             if until is None:
                 break
             question = question_for(place, call, schema)
-            attempt = Attempt(place, call, question, until, tally, self._metrics)
+            is_last = number == len(places) - 1
             try:
-                return place, await ask(attempt, is_last=number == len(places) - 1)
+                answer = await ask(Attempt(place, call, question, until, tally, self._metrics), is_last)
+                try:
+                    value = decode(answer)
+                except ReplyInvalidError as problem:
+                    if has_repaired or problem.cause == REFUSED_CAUSE:
+                        raise
+                    has_repaired = True
+                    answer = await self._repaired(place, call, question, answer, problem, until, tally)
+                    value = decode(answer)
+                return _reply(value, answer, place, tally)
             except OpswireError as error:
                 errors.append(error)
         raise asked_all(errors)
@@ -167,20 +172,18 @@ class InferenceClient:
         self,
         place: Place,
         call: InferenceCall,
-        schema: OutputSchema[Any],
+        question: Question,
         answer: Answer,
         problem: ReplyInvalidError,
+        until: float,
         tally: Tally,
     ) -> Answer:
-        self._metrics.of(place.endpoint.name, call.operation).failed(f"repaired_{problem.cause}", None)
-        until = time_for((place,), loop_deadline(call))
-        if until is None:
-            raise problem
-        question = repair_of(question_for(place, call, schema), answer, problem, place.endpoint.max_tokens)
+        self._metrics.of(place.endpoint.name, call.operation).repaired(problem.cause)
+        again = repair_of(question, answer, problem, place.endpoint.max_tokens)
         try:
-            return await ask(Attempt(place, call, question, until, tally, self._metrics), is_last=True)
+            return await ask(Attempt(place, call, again, until, tally, self._metrics), is_last=False)
         except InferenceUnavailableError as error:
-            raise problem from error  # a repetition of the whole would most likely say the same
+            raise problem from error  # it did answer, and that answer was no good
 
     async def _warm(self, place: Place, schemas: Sequence[OutputSchema[Any]]) -> None:
         deadline_ns = time.time_ns() + int(WARM_TIMEOUT_S * 1e9)
@@ -191,10 +194,14 @@ class InferenceClient:
             attempt = Attempt(place, call, question, loop_deadline(call), Tally(), self._metrics)
             try:
                 await ask(attempt, is_last=False)
-            except InferenceTimeoutError:
-                return
+            except InferenceUnavailableError:
+                return  # health and metrics say it; a service starts without its model server
             except OpswireError:
-                continue  # health and metrics say it; a service starts without its model server
+                continue
+
+
+def _text(answer: Answer) -> str:
+    return answer.text
 
 
 def _release(places: Sequence[Place]) -> None:

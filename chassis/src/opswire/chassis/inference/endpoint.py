@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -33,3 +34,10 @@ class Endpoint(BaseModel):
     output_usd_per_million_tokens: Annotated[float, Field(ge=0)] | None = None
     cached_input_usd_per_million_tokens: Annotated[float, Field(ge=0)] | None = None
     cache_write_usd_per_million_tokens: Annotated[float, Field(ge=0)] | None = None
+
+    @property
+    def shown_url(self) -> str:
+        """The address without what may be secret in it: user, password, query."""
+        parts = urlsplit(self.base_url)
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+        return urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else f"{host}", parts.path, "", ""))

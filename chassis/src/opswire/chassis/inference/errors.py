@@ -5,6 +5,13 @@ from __future__ import annotations
 from opswire.chassis.errors import Disposition, OpswireError, RetryableError
 from opswire.contracts.types import FinishStatus
 
+CONNECT = "connect"
+"""Nothing was sent: the connection was refused or never made."""
+DISCONNECTED = "disconnected"
+"""Sent, and the connection was closed before any byte of an answer."""
+BROKEN = "broken"
+"""The answer stopped before its end."""
+
 
 class InferenceUnavailableError(RetryableError):
     """No endpoint answered: refused, broken, overloaded, too slow. A repetition may help; a request waits.

@@ -8,18 +8,15 @@ import httpx2
 from opswire.chassis.errors import OpswireError
 from opswire.chassis.inference.endpoint import Endpoint
 from opswire.chassis.inference.errors import (
+    BROKEN,
+    CONNECT,
+    DISCONNECTED,
     InferenceOverloadedError,
     InferenceRefusedError,
     InferenceTimeoutError,
     InferenceUnavailableError,
 )
 
-CONNECT = "connect"
-"""Nothing was sent: the connection was refused or never made."""
-DISCONNECTED = "disconnected"
-"""Sent, and the connection was closed before any byte of an answer."""
-BROKEN = "broken"
-"""The answer ended before its end."""
 OVERLOADED = frozenset({429, 503, 529})
 _TEXT_MAX = 300
 
@@ -40,7 +37,7 @@ def of_status(endpoint: Endpoint, status: int, body: object, retry_after: str | 
             f"model endpoint {endpoint.name} refuses us (HTTP {status}): {hint}", "credentials"
         )
     if status == 404:
-        hint = f"check base_url {shown_url(endpoint)} and model {endpoint.model}"
+        hint = f"check base_url {endpoint.shown_url} and model {endpoint.model}"
         return InferenceRefusedError(f"model endpoint {endpoint.name} does not know it (HTTP 404): {hint}", "not_found")
     return InferenceRefusedError(f"model endpoint {endpoint.name} refuses the call (HTTP {status}){said}", "refused")
 
@@ -48,7 +45,7 @@ def of_status(endpoint: Endpoint, status: int, body: object, retry_after: str | 
 def of_connection(endpoint: Endpoint, error: BaseException) -> InferenceUnavailableError:
     """What a connection's error means; `error` is the SDK's, or httpx2's that lies under it."""
     under = error if isinstance(error, httpx2.HTTPError) else error.__cause__
-    where = f"model endpoint {endpoint.name} at {shown_url(endpoint)}"
+    where = f"model endpoint {endpoint.name} at {endpoint.shown_url}"
     if isinstance(under, httpx2.ConnectTimeout):
         return InferenceTimeoutError(f"{where} took no connection in {endpoint.connect_timeout_s:g} s", CONNECT)
     if isinstance(under, httpx2.ConnectError):
@@ -66,15 +63,6 @@ def of_sdk(endpoint: Endpoint, error: Exception) -> OpswireError:
         headers = response.headers if response is not None else {}
         return of_status(endpoint, status, getattr(error, "body", None), headers.get("retry-after"))
     return of_connection(endpoint, error)
-
-
-def shown_url(endpoint: Endpoint) -> str:
-    """The address without what may be secret in it: user, password and query."""
-    try:
-        url = httpx2.URL(endpoint.base_url)
-    except httpx2.InvalidURL:
-        return "(not a URL)"
-    return str(url.copy_with(username=None, password=None, query=None, fragment=None))
 
 
 def _said(endpoint: Endpoint, body: object) -> str:

@@ -39,6 +39,12 @@ class InferenceMetrics:
             buckets=DURATION_BUCKETS_S,
             registry=registry,
         )
+        self.repairs = Counter(
+            "opswire_inference_repairs_total",
+            "Replies that were asked for once more, by what was wrong.",
+            ["endpoint", "operation", "cause"],
+            registry=registry,
+        )
         self._series: dict[tuple[str, str], Series] = {}
 
     def of(self, endpoint: str, operation: str) -> Series:
@@ -62,11 +68,13 @@ class Series:
         "_ok",
         "_operation",
         "_output",
+        "_repairs",
         "_written",
     )
 
     def __init__(self, metrics: InferenceMetrics, endpoint: str, operation: str) -> None:
         self._calls, self._endpoint, self._operation = metrics.calls, endpoint, operation
+        self._repairs = metrics.repairs
         self._ok = metrics.calls.labels(endpoint, operation, "ok")
         self._duration = metrics.duration.labels(endpoint, operation)
         self._cost = metrics.cost.labels(endpoint, operation)
@@ -93,6 +101,10 @@ class Series:
         self._calls.labels(self._endpoint, self._operation, cause).inc()
         if duration_s is not None:
             self._duration.observe(duration_s)
+
+    def repaired(self, cause: str) -> None:
+        """Count a reply that is asked for once more."""
+        self._repairs.labels(self._endpoint, self._operation, cause).inc()
 
 
 _known: WeakKeyDictionary[Metrics, InferenceMetrics] = WeakKeyDictionary()

@@ -24,8 +24,8 @@ from opswire.chassis.inference.backend import (
 from opswire.chassis.inference.call import Lane, OutputSchema, ServerTiming, Usage
 from opswire.chassis.inference.capabilities import Capabilities, StructuredOutput
 from opswire.chassis.inference.endpoint import Endpoint
-from opswire.chassis.inference.errors import InferenceRefusedError, InferenceUnavailableError, StreamBrokenError
-from opswire.chassis.inference.failures import BROKEN, of_connection, of_sdk, of_status, shown_url
+from opswire.chassis.inference.errors import BROKEN, InferenceRefusedError, InferenceUnavailableError, StreamBrokenError
+from opswire.chassis.inference.failures import of_connection, of_sdk, of_status
 from opswire.chassis.inference.streaming import events, text_of
 from opswire.chassis.inference.transport import ROUND_TRIP, BoundedHttpClient
 
@@ -43,6 +43,7 @@ class OpenAiBackend:
         self._endpoint = endpoint
         self._mode = capabilities.structured_output
         self._sends_priority = capabilities.takes_priority and endpoint.sends_priority
+        self._cache_key = capabilities.cache_key
         self._limit_name = "max_completion_tokens" if endpoint.provider in _COMPLETION_TOKENS else "max_tokens"
         key = endpoint.api_key.get_secret_value() if endpoint.api_key else "none"
         self._client = openai.AsyncOpenAI(
@@ -121,7 +122,7 @@ class OpenAiBackend:
             await response.aclose()
             raise InferenceRefusedError(
                 f"model endpoint {self._endpoint.name} redirects (HTTP {response.status_code}): "
-                f"set base_url to where it really is, not {shown_url(self._endpoint)}",
+                f"set base_url to where it really is, not {self._endpoint.shown_url}",
                 "redirect",
             )
         return response  # type: ignore[no-any-return]
@@ -141,6 +142,8 @@ class OpenAiBackend:
             body["response_format"] = {"type": "json_object"}
         if self._sends_priority:
             body["priority"] = PRIORITIES[question.lane]
+        if self._cache_key is not None:
+            body[self._cache_key] = question.operation
         if is_stream:
             body["stream"] = True
             body["stream_options"] = {"include_usage": True}

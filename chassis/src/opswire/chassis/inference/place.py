@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from opswire.chassis.inference.backend import Backend
 from opswire.chassis.inference.breaker import Breaker
 from opswire.chassis.inference.capabilities import Capabilities, capabilities_of
 from opswire.chassis.inference.endpoint import Endpoint
-from opswire.chassis.inference.failures import shown_url
+from opswire.chassis.inference.errors import InferenceRefusedError
 from opswire.chassis.inference.health import Health
 from opswire.chassis.inference.lanes import Lanes
 from opswire.chassis.inference.spans import AttemptSpans
@@ -25,17 +26,22 @@ class Place:
         self.lanes = Lanes(endpoint.name, endpoint.concurrency_max, endpoint.queue_max)
         self.spans = AttemptSpans(endpoint)
         self.health = Health(self._check)
-        self._backend: Backend | None = None
+        self.backend: Backend | None = None
+        """The SDK's client; None until `load`."""
         self._users = 0
         self._is_retired = False
         self._closing: asyncio.Task[None] | None = None
 
-    @property
-    def backend(self) -> Backend:
-        """The SDK's client; the SDK is imported when it is first needed."""
-        if self._backend is None:
-            self._backend = _backend_of(self.endpoint, self.capabilities)
-        return self._backend
+    async def load(self) -> Backend:
+        """The SDK's client, made once. Importing an SDK takes up to a second: it happens here, off the loop.
+
+        Raises InferenceRefusedError where the SDK is not installed.
+        """
+        if self.backend is None:
+            make = await asyncio.to_thread(_maker_of, self.capabilities.protocol)
+            if self.backend is None:  # another call may have been first
+                self.backend = make(self.endpoint, self.capabilities)
+        return self.backend
 
     def hold(self) -> None:
         """A call begins that may use it."""
@@ -70,7 +76,7 @@ class Place:
             "endpoint": self.endpoint.name,
             "provider": self.endpoint.provider,
             "model": self.endpoint.model,
-            "base_url": shown_url(self.endpoint),
+            "base_url": self.endpoint.shown_url,
             "breaker": str(self.breaker.state),
             "health": self.health.state,
             "health_age_s": None if age_s is None else round(age_s, 1),
@@ -79,7 +85,7 @@ class Place:
         }
 
     async def _check(self) -> None:
-        await self.backend.check()
+        await (await self.load()).check()
         self.breaker.seen_well()
 
     def _close_when_idle(self) -> None:
@@ -88,16 +94,20 @@ class Place:
 
     async def _close(self) -> None:
         await self.health.close()
-        if self._backend is not None:
-            await self._backend.close()
+        if self.backend is not None:
+            await self.backend.close()
 
 
-def _backend_of(endpoint: Endpoint, capabilities: Capabilities) -> Backend:
-    # Here and not above: a service without model calls must not pay the SDKs' memory.
-    if capabilities.protocol == "anthropic":
-        from opswire.chassis.inference.anthropic_backend import AnthropicBackend
+def _maker_of(protocol: str) -> Callable[[Endpoint, Capabilities], Backend]:
+    # Imported here and not above: a service without model calls must not pay the SDKs' memory.
+    try:
+        if protocol == "anthropic":
+            from opswire.chassis.inference.anthropic_backend import AnthropicBackend
 
-        return AnthropicBackend(endpoint, capabilities)
-    from opswire.chassis.inference.openai_backend import OpenAiBackend
+            return AnthropicBackend
+        from opswire.chassis.inference.openai_backend import OpenAiBackend
 
-    return OpenAiBackend(endpoint, capabilities)
+        return OpenAiBackend
+    except ImportError as error:
+        message = f"the {protocol} SDK is not installed: install opswire-chassis[inference] ({error})"
+        raise InferenceRefusedError(message, "not_installed") from error

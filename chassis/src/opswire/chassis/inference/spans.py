@@ -9,12 +9,11 @@ without a gap inside the attempt, so the ledger's sum stays exact; where in it t
 from __future__ import annotations
 
 import time
+from urllib.parse import urlsplit
 
-import httpx2
 from opswire.chassis.inference.backend import Answer, Question
 from opswire.chassis.inference.call import InferenceCall
 from opswire.chassis.inference.endpoint import Endpoint
-from opswire.chassis.inference.failures import shown_url
 from opswire.chassis.stages import Stage
 from opswire.chassis.telemetry import AttributeValue, Span, span
 
@@ -36,13 +35,13 @@ class AttemptSpans:
     """Makes the spans of one endpoint's attempts; what never changes is put together once."""
 
     def __init__(self, endpoint: Endpoint) -> None:
-        url = httpx2.URL(shown_url(endpoint))
+        url = urlsplit(endpoint.base_url)
         self._name = f"chat {endpoint.model}"
         self._common: dict[str, AttributeValue] = {
             "gen_ai.operation.name": "chat",
             "gen_ai.provider.name": _PROVIDER_NAMES.get(endpoint.provider, endpoint.provider),
             "gen_ai.request.model": endpoint.model,
-            "server.address": url.host,
+            "server.address": url.hostname or "",
             "server.port": url.port or _PORTS.get(url.scheme, 0),
             "opswire.llm.endpoint": endpoint.name,
         }

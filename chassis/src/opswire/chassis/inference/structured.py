@@ -10,6 +10,7 @@ from opswire.chassis.inference.errors import ReplyCutError, ReplyInvalidError
 
 SHOWN_CHARACTERS_MAX = 2_000
 PROBLEM_CHARACTERS_MAX = 300
+REFUSED_CAUSE = "content_refused"
 _FENCE = "```"
 
 
@@ -21,7 +22,7 @@ def decoded(schema: OutputSchema[Value], answer: Answer) -> Value:
     if answer.finish_reason == CUT:
         raise ReplyCutError(f"the reply met its limit of tokens ({answer.usage.output_tokens}) before its end", "cut")
     if answer.finish_reason == REFUSED:
-        raise ReplyInvalidError("the model refused to answer", "refused")
+        raise ReplyInvalidError("the model refused to answer", REFUSED_CAUSE)
     try:
         return schema.decode(_bare(answer.text).encode())
     except ValueError as error:
