@@ -21,8 +21,11 @@ CANDIDATES_MAX = 24
 TERMS_MAX = 64
 """So many words are offered in that call."""
 
+PARTS_MAX = 4
+"""A word of more parts is not tried with other joints."""
+
 _JOINTS = ("-", "_", ".", "")
-_LETTER_THEN_DIGIT = re.compile(r"(?<=[a-z])(?=\d)")
+_PARTS = re.compile(r"[-_.]|(?<=[a-z])(?=\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +89,17 @@ def _near(tokens: Sequence[Token], names: NameIndex) -> list[tuple[int, int]]:
     found = []
     open_words = [token for token in tokens if token.group == "word" and token.lower not in STOP_WORDS]
     for token in open_words:
-        parts = _LETTER_THEN_DIGIT.sub("-", token.lower)
-        if parts != token.lower and names.lookup_key(parts) is not None:
+        parts = _PARTS.split(token.lower)
+        if 1 < len(parts) <= PARTS_MAX and _is_name(parts, names):
             found.append((token.start, token.end))
     for first, second in pairwise(open_words):
-        if second.start - first.end != 1:
-            continue
-        if any(names.lookup_key(f"{first.lower}{joint}{second.lower}") is not None for joint in _JOINTS):
+        if second.start - first.end == 1 and _is_name((first.lower, second.lower), names):
             found.append((first.start, second.end))
     return found
+
+
+def _is_name(parts: Sequence[str], names: NameIndex) -> bool:
+    return any(names.lookup_key(joint.join(parts)) is not None for joint in _JOINTS)
 
 
 def _distinct(spans: Iterable[str]) -> tuple[str, ...]:
