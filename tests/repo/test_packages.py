@@ -161,15 +161,36 @@ def test_a_readme_fits_on_one_screen(service: str) -> None:
     assert len(readme.splitlines()) <= 70
 
 
-def requirements() -> set[str]:
-    """Every package that any of our projects asks for, ours left out."""
-    found: set[str] = set()
-    for path in (ROOT / "pyproject.toml", *(member / "pyproject.toml" for member in MEMBERS)):
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-        groups = document.get("dependency-groups", {}).values()
-        lines = [*document["project"].get("dependencies", ()), *(line for group in groups for line in group)]
-        found |= {re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in lines}
+def requirements_of(document: dict[str, Any]) -> set[str]:
+    """Every package that a pyproject.toml asks for, for everybody, for developers or as an extra; ours left out.
+
+    An extra of ours counts with the extras that it picks: `openai[aiohttp]` brings openai and aiohttp.
+    """
+    groups = document.get("dependency-groups", {}).values()
+    lines = [*document["project"].get("dependencies", ()), *(line for group in groups for line in group)]
+    found = {re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in lines}
+    for extra in document["project"].get("optional-dependencies", {}).values():
+        for line in extra:
+            name, picked = re.match(r"([\w.-]+)(?:\[([^\]]*)\])?", line).groups()  # type: ignore[union-attr]
+            found |= {name, *(part.strip() for part in (picked or "").split(",") if part)}
     return {name for name in found if not name.startswith("opswire")}
+
+
+def requirements() -> set[str]:
+    """What any of our projects asks for."""
+    paths = (ROOT / "pyproject.toml", *(member / "pyproject.toml" for member in MEMBERS))
+    return {name for path in paths for name in requirements_of(tomllib.loads(path.read_text(encoding="utf-8")))}
+
+
+def test_extras_are_dependencies_too() -> None:
+    project = {"dependencies": ["redis[hiredis]>=8"], "optional-dependencies": {"inference": ["openai[aiohttp]>=3,<4"]}}
+    groups = {"dev": ["pytest>=9"]}
+    assert requirements_of({"project": project, "dependency-groups": groups}) == {
+        "redis",
+        "openai",
+        "aiohttp",
+        "pytest",
+    }
 
 
 def test_every_dependency_says_why_it_is_there() -> None:

@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from opswire.chassis.embedded.process import EmbeddedServerError
-from opswire.chassis.embedded.vllm_server import VllmInstallation, find_installation
+from opswire.chassis.embedded.vllm_server import VllmInstallation, VllmServer
+from opswire.cli.testing import CommandLine
+
+pytestmark = pytest.mark.vllm
 
 FORMS = Path(__file__).parents[1] / "repo" / "model_server_forms.py"
+SEEN_ELSEWHERE = {"gpu", "driver", "compute", "memory", "free", "disk", "vllm"}
 ASK = """
 import json, sys
 from vllm.entrypoints.launchers.cli_args import make_arg_parser
@@ -52,14 +55,6 @@ json.dump(found, sys.stdout)
 
 
 @pytest.fixture(scope="module")
-def installation() -> VllmInstallation:
-    try:
-        return find_installation()
-    except EmbeddedServerError as error:
-        pytest.skip(str(error))
-
-
-@pytest.fixture(scope="module")
 def forms() -> Any:
     spec = importlib.util.spec_from_file_location("model_server_forms", FORMS)
     assert spec is not None
@@ -84,14 +79,16 @@ def parsed(installation: VllmInstallation, lines: list[list[str]]) -> list[dict[
     return found
 
 
-def test_vllm_takes_every_flag_of_every_form_and_reads_it_alike(installation: VllmInstallation, forms: Any) -> None:
-    here = str(installation.shared_flags)
+def test_vllm_takes_every_flag_of_every_form_and_reads_it_alike(
+    vllm_installation: VllmInstallation, forms: Any
+) -> None:
+    here = str(vllm_installation.shared_flags)
     lines = [
         [word.replace("/etc/opswire/vllm/shared-flags.yaml", here) for word in words]
         for words in forms.commands().values()
     ]
     wrong = [*lines[0], "--enable-per-request-metric-s"]
-    *found, refused = parsed(installation, [*lines, wrong])
+    *found, refused = parsed(vllm_installation, [*lines, wrong])
     settings = forms.settings()
     assert found == [
         {
@@ -111,3 +108,18 @@ def test_vllm_takes_every_flag_of_every_form_and_reads_it_alike(installation: Vl
         }
     ] * len(lines)
     assert "refused" in refused
+
+
+def test_the_doctor_sees_the_flags_of_the_server_that_runs(vllm: VllmServer, tmp_path: Path) -> None:
+    environment = {"LLM_BASE_URL": vllm.url, "LLM_API_KEY": "", "OPSWIRE_VLLM_MODEL": "another/model"}
+    findings = CommandLine(tmp_path, environment).run("doctor", "--gpu", "--json").json["findings"]
+    found = [(each["check"], each["verdict"]) for each in findings if each["check"] not in SEEN_ELSEWHERE]
+    assert found == [
+        ("server", "ok"),
+        ("model", "note"),
+        ("prefix", "ok"),
+        ("flags", "ok"),
+        ("flags", "ok"),
+        ("flags", "ok"),
+        ("priority", "ok"),
+    ], findings
