@@ -86,6 +86,8 @@ class Capabilities:
     model_default: str | None = None
     batch_discount: float | None = None
     """The share, 0 to 1, that a batch saves of the price; None where none is known."""
+    discounts_stack: bool = False
+    """Whether cached tokens of a batch get the batch's discount too; False also where it is not known."""
     prices: tuple[Price, ...] = ()
     cache_key: str | None = None
     """The request field that brings calls with the same prefix to the same cache."""
@@ -155,6 +157,7 @@ def _read(name: str, row: dict[str, Any]) -> Capabilities:
         key_variable=row.get("key_variable"),
         model_default=row.get("model_default"),
         batch_discount=row.get("batch_discount"),
+        discounts_stack=row.get("discounts_stack", False),
         prices=tuple(_price(price) for price in row.get("prices", ())),
         cache_key=row.get("cache_key"),
         cache_tokens_min_by_model=tuple(row.get("cache_tokens_min_by_model", {}).items()),
