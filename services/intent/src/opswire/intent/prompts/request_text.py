@@ -28,7 +28,7 @@ def visible(text: str) -> str:
     if len(cleaned) <= REQUEST_CHARACTERS_MAX:
         return cleaned
     tail_characters = REQUEST_CHARACTERS_MAX - HEAD_CHARACTERS - len(GAP)
-    return cleaned[:HEAD_CHARACTERS] + GAP + cleaned[-tail_characters:]
+    return cleaned[:HEAD_CHARACTERS].rstrip() + GAP + cleaned[-tail_characters:].lstrip()
 
 
 def harmless(text: str) -> str:
