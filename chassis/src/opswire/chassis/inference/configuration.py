@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from opswire.chassis.inference.capabilities import Capabilities, capabilities_of, registry
+from opswire.chassis.inference.capabilities import PLAIN, Capabilities, capabilities_of, registry
 from opswire.chassis.inference.configuration_file import SETTINGS, ChainInFile, ConfigurationFile
 from opswire.chassis.inference.endpoint import Endpoint
 from opswire.chassis.inference.errors import InferenceRefusedError
@@ -179,9 +179,9 @@ def _fill_in(draft: _Draft) -> None:
     """Provider, address and model where they are not given and there is one sensible answer."""
     if "provider" not in draft.values:
         draft.put("provider", "openai_compatible", "default: any server of OpenAI's protocol")
-    provider = str(draft.values["provider"]).strip().lower()
+    known = capabilities_of(str(draft.values["provider"]))
+    provider = known.provider if known is not PLAIN else str(draft.values["provider"]).strip().lower()
     draft.values["provider"] = provider
-    known = capabilities_of(provider)
     for setting, value in (("base_url", known.base_url), ("model", known.model_default)):
         if draft.values.get(setting) is not None:
             continue
@@ -288,7 +288,10 @@ class WatchedConfiguration:
         try:
             if self._file is not None and self._current is not None and not self._file.exists():
                 raise ValueError(f"{self._file} is gone")
-            self._current = load_configuration(self._service, self._file, self._environment)
+            found = load_configuration(self._service, self._file, self._environment)
+            if found is None and self._current is not None:
+                raise ValueError(f"{self._file} names no model server any more")
+            self._current = found
         except ValueError as error:
             self._error = f"{error}; the configuration before it stays in use"
             return

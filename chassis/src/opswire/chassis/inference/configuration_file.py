@@ -101,10 +101,8 @@ class ConfigurationFile:
             for key, value in node.value:
                 inner = (*place, str(key.value))
                 if inner in self._lines:
-                    line = key.start_mark.line + 1
-                    raise ValueError(
-                        f"{self.path} line {line}: {key.value!r} is there twice; line {self._lines[inner]}"
-                    )
+                    here = f"{self.path} line {key.start_mark.line + 1}"
+                    raise ValueError(f"{here}: {key.value!r} is on line {self._lines[inner]} already")
                 self._lines[inner] = key.start_mark.line + 1
                 self._walk(value, inner)
         elif isinstance(node, yaml.SequenceNode):
