@@ -7,9 +7,10 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
+import anthropic  # noqa: F401  both are loaded here, so that no test's clock runs meanwhile
+import openai  # noqa: F401
 from opswire.chassis.errors import OpswireError
 from opswire.chassis.inference.call import Chunk, InferenceCall, Message, OutputSchema
 from opswire.chassis.inference.client import InferenceClient
@@ -24,19 +25,9 @@ from opswire.chassis.inference.errors import (
     StreamBrokenError,
 )
 from opswire.chassis.metrics import Metrics
+from opswire.chassis.testing.scripted_faults import model_faults
 from opswire.chassis.testing.scripted_model import ScriptedModel
-from opswire.chassis.testing.scripted_steps import (
-    Answer,
-    Body,
-    Cut,
-    Drip,
-    Fail,
-    Garbage,
-    Hang,
-    Huge,
-    Step,
-    wrong_schema,
-)
+from opswire.chassis.testing.scripted_steps import Answer, Body
 
 DEADLINE_S = 1.0
 GRACE_S = 1.0
@@ -77,52 +68,34 @@ NUMBER_SCHEMA: OutputSchema[int] = OutputSchema(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A way in which a server fails, and what a caller is told when there is no other server."""
-
-    name: str
-    step: Step | None
-    """None: nobody listens."""
-    error: type[OpswireError]
-    stream_error: type[OpswireError] | None = None
-    """Where it differs. A stream's answer has no schema, so it has no wrong one."""
-
-    def begin(self, model: ScriptedModel) -> None:
-        """Let the server fail."""
-        if self.step is None:
-            model.refuse()
-        else:
-            model.always(self.step)
-
-    def end(self, model: ScriptedModel) -> None:
-        """Let it be well again."""
-        model.always(GOOD)
-        model.listen()
-        model.release()
-
-
-FAULTS = (
-    Fault("refused connection", None, InferenceUnavailableError),
-    Fault("hang", Hang(GOOD), InferenceTimeoutError),
-    Fault("429", Fail(429, retry_after_s=0.05), InferenceOverloadedError),
-    Fault("429 for longer than there is time", Fail(429, retry_after_s=3_600), InferenceOverloadedError),
-    Fault("500", Fail(500), InferenceUnavailableError),
-    Fault("cut answer", Cut(GOOD), InferenceUnavailableError, StreamBrokenError),
-    Fault("slow drip", Drip(GOOD), InferenceTimeoutError),
-    Fault("garbage JSON", Garbage(), ReplyInvalidError),
-    Fault("wrong schema", wrong_schema(), ReplyInvalidError),
-    Fault("10 MB reply", Huge(), ReplyTooLargeError),
-    Fault("10 MB reply of no announced length", Huge(is_announced=False), ReplyTooLargeError),
-)
+FAULTS = model_faults(GOOD)
 STREAM_FAULTS = tuple(fault for fault in FAULTS if fault.name != "wrong schema")
+"""A stream's answer has no schema, so it has no wrong one."""
+ERRORS: dict[str, type[OpswireError]] = {
+    "refused connection": InferenceUnavailableError,
+    "hang": InferenceTimeoutError,
+    "429": InferenceOverloadedError,
+    "429 for longer than there is time": InferenceOverloadedError,
+    "500": InferenceUnavailableError,
+    "cut answer": InferenceUnavailableError,
+    "slow drip": InferenceTimeoutError,
+    "garbage JSON": ReplyInvalidError,
+    "wrong schema": ReplyInvalidError,
+    "10 MB reply": ReplyTooLargeError,
+    "10 MB reply of no announced length": ReplyTooLargeError,
+}
+"""What a caller is told when there is no other server."""
+STREAM_ERRORS = ERRORS | {"cut answer": StreamBrokenError}
 
 
-def endpoint_of(model: ScriptedModel, name: str = "first", **settings: Any) -> Endpoint:
-    """Where a scripted model listens, as vLLM would be configured."""
-    return Endpoint(
-        **{"name": name, "provider": "vllm", "base_url": model.url, "model": name, "timeout_s": 30.0} | settings
-    )
+PROTOCOLS = ("vllm", "anthropic")
+
+
+def endpoint_of(model: ScriptedModel, name: str = "first", provider: str = "vllm", **settings: Any) -> Endpoint:
+    """Where a scripted model listens, as a provider of either protocol would be configured."""
+    url = model.root_url if provider == "anthropic" else model.url
+    usual = {"name": name, "provider": provider, "base_url": url, "model": name, "timeout_s": 30.0, "api_key": "none"}
+    return Endpoint(**usual | settings)
 
 
 def a_call(number: int = 7, deadline_s: float = DEADLINE_S) -> InferenceCall:

@@ -14,12 +14,14 @@ from pathlib import Path
 import pytest
 from inference_scene import (
     DEADLINE_S,
+    ERRORS,
     FAULTS,
     GOOD,
     GRACE_S,
     NUMBER_SCHEMA,
+    PROTOCOLS,
+    STREAM_ERRORS,
     STREAM_FAULTS,
-    Fault,
     a_call,
     client_of,
     client_with,
@@ -32,6 +34,7 @@ from opswire.chassis.errors import OpswireError
 from opswire.chassis.inference.client import InferenceClient
 from opswire.chassis.inference.configuration import InferenceConfiguration
 from opswire.chassis.inference.errors import InferenceUnavailableError, ReplyCutError, ReplyInvalidError
+from opswire.chassis.testing.scripted_faults import ModelFault
 from opswire.chassis.testing.scripted_model import CallEnd, ScriptedModel
 from opswire.chassis.testing.scripted_steps import (
     Cut,
@@ -68,24 +71,30 @@ def in_time(begun_s: float, deadline_s: float = DEADLINE_S) -> bool:
     return time.monotonic() - begun_s < deadline_s + GRACE_S
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-async def test_a_lone_server_that_fails_gives_its_typed_error_in_time(model: ScriptedModel, fault: Fault) -> None:
-    async with client_of(endpoint_of(model)) as client:
+async def test_a_lone_server_that_fails_gives_its_typed_error_in_time(
+    model: ScriptedModel, fault: ModelFault, protocol: str
+) -> None:
+    async with client_of(endpoint_of(model, provider=protocol)) as client:
         fault.begin(model)
         begun_s = time.monotonic()
-        with pytest.raises(fault.error):
+        with pytest.raises(ERRORS[fault.name]):
             await client.decide(a_call(), NUMBER_SCHEMA)
         assert in_time(begun_s)
         fault.end(model)
         assert (await client.decide(a_call(8, deadline_s=5), NUMBER_SCHEMA)).value == 8
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("fault", STREAM_FAULTS, ids=lambda fault: fault.name)
-async def test_a_lone_server_that_fails_in_a_stream_gives_its_typed_error(model: ScriptedModel, fault: Fault) -> None:
-    async with client_of(endpoint_of(model)) as client:
+async def test_a_lone_server_that_fails_in_a_stream_gives_its_typed_error(
+    model: ScriptedModel, fault: ModelFault, protocol: str
+) -> None:
+    async with client_of(endpoint_of(model, provider=protocol)) as client:
         fault.begin(model)
         begun_s = time.monotonic()
-        with pytest.raises(fault.stream_error or fault.error):
+        with pytest.raises(STREAM_ERRORS[fault.name]):
             await streamed(client, a_call())
         assert in_time(begun_s)
         fault.end(model)
@@ -94,7 +103,7 @@ async def test_a_lone_server_that_fails_in_a_stream_gives_its_typed_error(model:
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 async def test_the_fallback_answers_when_the_first_server_fails(
-    model: ScriptedModel, second: ScriptedModel, fault: Fault
+    model: ScriptedModel, second: ScriptedModel, fault: ModelFault
 ) -> None:
     async with client_of(endpoint_of(model, timeout_s=0.3), endpoint_of(second, "second")) as client:
         fault.begin(model)
@@ -107,7 +116,7 @@ async def test_the_fallback_answers_when_the_first_server_fails(
 
 
 @pytest.mark.parametrize("fault", STREAM_FAULTS, ids=lambda fault: fault.name)
-async def test_the_fallback_takes_over_a_stream(model: ScriptedModel, second: ScriptedModel, fault: Fault) -> None:
+async def test_the_fallback_takes_over_a_stream(model: ScriptedModel, second: ScriptedModel, fault: ModelFault) -> None:
     async with client_of(endpoint_of(model, timeout_s=0.3), endpoint_of(second, "second")) as client:
         fault.begin(model)
         chunks = await streamed(client, a_call(deadline_s=3))
