@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,15 @@ def inference_of(system: System) -> Any:
     """What the intent service shows of its model servers."""
     with urllib.request.urlopen(f"{system.url('intent')}/health/ready", None, 5) as reply:
         return json.load(reply)
+
+
+def wait_shown(system: System, text: str) -> None:
+    """Until the intent service's health page holds a text. Raises TimeoutError."""
+    give_up_s = time.monotonic() + DEADLINE_S
+    while text not in json.dumps(inference_of(system)):
+        if time.monotonic() > give_up_s:
+            raise TimeoutError(f"not shown: {text}")
+        time.sleep(0.05)
 
 
 def test_switching_the_model_server_under_load_loses_no_request(tmp_path: Path) -> None:
@@ -78,9 +88,7 @@ async def _asked_all_the_while(
     await second.calls_come(5 * AT_ONCE, DEADLINE_S)
     # A file that is broken changes nothing: what worked goes on.
     file.write_text("endpoints: [")
-    async with asyncio.timeout(DEADLINE_S):
-        while "this is no YAML" not in json.dumps(await asyncio.to_thread(inference_of, system)):
-            await asyncio.sleep(0.05)
+    await asyncio.to_thread(wait_shown, system, "this is no YAML")
     await second.calls_come(len(second.calls) + 5 * AT_ONCE, DEADLINE_S)
     is_over.set()
     await asyncio.gather(*askers)
