@@ -8,6 +8,7 @@ from typing import Any
 import anthropic
 import httpx2
 import orjson
+from opswire.chassis.inference import sdk
 from opswire.chassis.inference.backend import (
     CUT,
     REFUSED,
@@ -21,8 +22,8 @@ from opswire.chassis.inference.backend import (
 from opswire.chassis.inference.call import Message, Usage
 from opswire.chassis.inference.capabilities import Capabilities, PromptCaching, StructuredOutput
 from opswire.chassis.inference.endpoint import Endpoint
-from opswire.chassis.inference.errors import BROKEN, InferenceRefusedError, InferenceUnavailableError, StreamBrokenError
-from opswire.chassis.inference.failures import of_connection, of_sdk, of_status
+from opswire.chassis.inference.errors import BROKEN, InferenceUnavailableError, StreamBrokenError
+from opswire.chassis.inference.failures import of_connection, of_status
 from opswire.chassis.inference.streaming import events
 from opswire.chassis.inference.transport import ROUND_TRIP, BoundedHttpClient
 
@@ -99,13 +100,7 @@ class AnthropicBackend:
 
     async def check(self) -> None:
         """The list of models; a server without it is there all the same."""
-        try:
-            await self._client.get("/v1/models", cast_to=httpx2.Response)
-        except anthropic.APIStatusError as error:
-            if error.status_code not in (404, 405):
-                raise of_sdk(self._endpoint, error) from error
-        except anthropic.APIConnectionError as error:
-            raise of_sdk(self._endpoint, error) from error
+        await sdk.check(self._client, anthropic.APIError, self._endpoint, "/v1/models")
 
     async def close(self) -> None:
         """See Backend."""
@@ -113,23 +108,7 @@ class AnthropicBackend:
 
     async def _post(self, question: Question, traceparent: str, is_stream: bool) -> httpx2.Response:
         content = orjson.dumps(self._body(question, is_stream))
-        options: Any = {"headers": {"traceparent": traceparent}}
-        try:
-            response: Any = await self._client.post(
-                _PATH, cast_to=httpx2.Response, content=content, options=options, stream=is_stream
-            )
-        except anthropic.APIError as error:
-            raise of_sdk(self._endpoint, error) from error
-        except httpx2.HTTPError as error:
-            raise of_connection(self._endpoint, error) from error
-        if response.status_code >= 300:
-            await response.aclose()
-            raise InferenceRefusedError(
-                f"model endpoint {self._endpoint.name} redirects (HTTP {response.status_code}): "
-                f"set base_url to where it really is, not {self._endpoint.shown_url}",
-                "redirect",
-            )
-        return response  # type: ignore[no-any-return]
+        return await sdk.post(self._client, anthropic.APIError, self._endpoint, _PATH, content, traceparent, is_stream)
 
     def _body(self, question: Question, is_stream: bool) -> dict[str, Any]:
         messages = with_schema_in_words(question, self._mode)

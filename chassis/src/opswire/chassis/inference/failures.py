@@ -24,6 +24,9 @@ _TEXT_MAX = 300
 def of_status(endpoint: Endpoint, status: int, body: object, retry_after: str | None) -> OpswireError:
     """What an HTTP status means for a call."""
     said = _said(endpoint, body)
+    if status < 400:
+        hint = f"set base_url to where it really is, not {endpoint.shown_url}"
+        return InferenceRefusedError(f"model endpoint {endpoint.name} redirects (HTTP {status}): {hint}", "redirect")
     if status in OVERLOADED:
         cause = "rate_limited" if status == 429 else "overloaded"
         return InferenceOverloadedError(

@@ -12,6 +12,7 @@ from typing import Any
 import httpx2
 import openai
 import orjson
+from opswire.chassis.inference import sdk
 from opswire.chassis.inference.backend import (
     REFUSED,
     Answer,
@@ -24,8 +25,8 @@ from opswire.chassis.inference.backend import (
 from opswire.chassis.inference.call import Lane, OutputSchema, ServerTiming, Usage
 from opswire.chassis.inference.capabilities import Capabilities, StructuredOutput
 from opswire.chassis.inference.endpoint import Endpoint
-from opswire.chassis.inference.errors import BROKEN, InferenceRefusedError, InferenceUnavailableError, StreamBrokenError
-from opswire.chassis.inference.failures import of_connection, of_sdk, of_status
+from opswire.chassis.inference.errors import BROKEN, InferenceUnavailableError, StreamBrokenError
+from opswire.chassis.inference.failures import of_connection, of_status
 from opswire.chassis.inference.streaming import events, text_of
 from opswire.chassis.inference.transport import ROUND_TRIP, BoundedHttpClient
 
@@ -95,13 +96,7 @@ class OpenAiBackend:
         """`GET /health` for vLLM, the list of models elsewhere; a server without that list is there all the same."""
         base = self._endpoint.base_url.rstrip("/")
         path = f"{base.removesuffix('/v1')}/health" if self._endpoint.provider == "vllm" else "/models"
-        try:
-            await self._client.get(path, cast_to=httpx2.Response)
-        except openai.APIStatusError as error:
-            if error.status_code not in (404, 405):
-                raise of_sdk(self._endpoint, error) from error
-        except openai.APIConnectionError as error:
-            raise of_sdk(self._endpoint, error) from error
+        await sdk.check(self._client, openai.APIError, self._endpoint, path)
 
     async def close(self) -> None:
         """See Backend."""
@@ -109,23 +104,7 @@ class OpenAiBackend:
 
     async def _post(self, question: Question, traceparent: str, is_stream: bool) -> httpx2.Response:
         content = orjson.dumps(self._body(question, is_stream))
-        options: Any = {"headers": {"traceparent": traceparent}}
-        try:
-            response: Any = await self._client.post(
-                _PATH, cast_to=httpx2.Response, content=content, options=options, stream=is_stream
-            )
-        except openai.APIError as error:
-            raise of_sdk(self._endpoint, error) from error
-        except httpx2.HTTPError as error:
-            raise of_connection(self._endpoint, error) from error
-        if response.status_code >= 300:
-            await response.aclose()
-            raise InferenceRefusedError(
-                f"model endpoint {self._endpoint.name} redirects (HTTP {response.status_code}): "
-                f"set base_url to where it really is, not {self._endpoint.shown_url}",
-                "redirect",
-            )
-        return response  # type: ignore[no-any-return]
+        return await sdk.post(self._client, openai.APIError, self._endpoint, _PATH, content, traceparent, is_stream)
 
     def _body(self, question: Question, is_stream: bool) -> dict[str, Any]:
         temperature = self._endpoint.temperature if question.temperature is None else question.temperature
@@ -143,7 +122,7 @@ class OpenAiBackend:
         if self._sends_priority:
             body["priority"] = PRIORITIES[question.lane]
         if self._cache_key is not None:
-            body[self._cache_key] = question.operation
+            body[self._cache_key] = question.operation[:64]  # as long as OpenAI takes
         if is_stream:
             body["stream"] = True
             body["stream_options"] = {"include_usage": True}
