@@ -87,8 +87,12 @@ def test_a_run_compared_with_itself_differs_in_nothing(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--tier", "model"], "no model tier exists yet"),
-        (["--tier", "cascade"], "no model tier exists yet"),
+        (["--tier", "model"], "no model server is configured"),
+        (["--tier", "cascade"], "no model server is configured"),
+        (["--prompts", "compact"], "asks no model"),
+        (["--batch", "batches"], "asks no model"),
+        (["--concurrency", "0"], "from 1 to 1024"),
+        (["--suffices", "2"], "from 0 to 1"),
         (["--threshold", "1.5"], "from 0 to 1"),
         (["--threshold", "nan"], "from 0 to 1"),
         (["--against", "missing.json"], "cannot be read"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typer
-from opswire.cli.commands import assets, doctor, eval, lab, parked, requests, running
+from opswire.cli.commands import assets, doctor, eval, inference, lab, parked, requests, running, tokens
 from opswire.cli.errors import EXIT_STATUSES
 
 app = typer.Typer(
@@ -26,5 +26,7 @@ app.command("trace")(requests.trace)
 app.add_typer(assets.app, name="assets")
 app.add_typer(parked.app, name="parked")
 app.add_typer(eval.app, name="eval")
+app.command("tokens")(tokens.tokens)
+app.add_typer(inference.app, name="inference")
 app.add_typer(lab.app, name="lab")
 app.command("doctor")(doctor.doctor)

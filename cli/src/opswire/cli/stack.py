@@ -81,7 +81,7 @@ def environment_of(state: StateDir, urls: dict[str, str], token: str, loopback: 
     inherited.setdefault("OPSWIRE_ALLOW_LOOPBACK", "true" if loopback else "false")
     inherited.setdefault("OPSWIRE_INVENTORY_URL", f"sqlite:///{state.path / 'inventory.sqlite3'}")
     if MODEL in urls:
-        inherited |= {"LLM_PROVIDER": "vllm", "LLM_BASE_URL": urls[MODEL], "LLM_MODEL": SERVED_NAME}
+        inherited |= model_settings(urls)
     return inherited | {
         "OPSWIRE_NATS_URL": urls["nats"],
         "OPSWIRE_NATS_MONITOR_URL": urls["nats_monitor"],
@@ -92,6 +92,11 @@ def environment_of(state: StateDir, urls: dict[str, str], token: str, loopback: 
         "OPSWIRE_CLASSIFIER_PATH": str(state.classifier),
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def model_settings(urls: dict[str, str]) -> dict[str, str]:
+    """What makes a program ask the model server among these addresses."""
+    return {"LLM_PROVIDER": "vllm", "LLM_BASE_URL": urls[MODEL], "LLM_MODEL": SERVED_NAME}
 
 
 def nats_child(state: StateDir, ports: dict[str, int]) -> ServerChild:

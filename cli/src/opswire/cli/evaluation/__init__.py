@@ -1,1 +1,1 @@
-"""`opswire eval`: asking a service's own evaluation, and showing what it found."""
+"""`opswire eval` and `opswire tokens`: asking the intent service's own programs, and showing what they found."""

@@ -1,32 +1,53 @@
-"""Asks the intent service's evaluation: a process of its own, since the command line imports no service."""
+"""Asks a program of the intent service: a process of its own, since the command line imports no service."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opswire.cli.errors import CommandError, UsageError
+from opswire.cli.state import StateDir
 
 CANNOT = 2
-"""The status with which the evaluation says, in one JSON document, why it cannot be made."""
+"""The status with which such a program says, in one JSON document, why it cannot do what it was asked."""
 
 
-def ask_evaluation(arguments: Sequence[str]) -> dict[str, Any]:
-    """The report of `python -m opswire.intent.evaluation`; its progress goes to our standard error as it comes.
+_NAMES_A_SERVER = ("LLM_PROVIDER", "LLM_BASE_URL", "OPSWIRE_INFERENCE_FILE")
 
-    Raises UsageError with what the evaluation refuses, CommandError when it breaks.
+
+def model_environment(state: StateDir) -> dict[str, str]:
+    """Our environment, with the model server of `opswire up --model` where one runs and no other is named."""
+    environment = dict(os.environ)
+    run = state.read_run()
+    if run is None or not run.alive or any(environment.get(name) for name in _NAMES_A_SERVER):
+        return environment
+    from opswire.cli.stack import MODEL, model_settings
+
+    return environment | (model_settings(run.urls) if MODEL in run.urls else {})
+
+
+def ask_evaluation(arguments: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any]:
+    """The report of `python -m opswire.intent.evaluation`. Raises as `ask_program` does."""
+    return ask_program("opswire.intent.evaluation", arguments, environment)
+
+
+def ask_program(module: str, arguments: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any]:
+    """The document of `python -m module`; its progress goes to our standard error as it comes.
+
+    Raises UsageError with what the program refuses, CommandError when it breaks.
     """
-    command = [sys.executable, "-m", "opswire.intent.evaluation", *arguments]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, env=dict(environment), check=False)
     if done.returncode not in (0, CANNOT):
-        raise CommandError(f"the evaluation ended with status {done.returncode}", "see the lines above")
+        raise CommandError(f"{module} ended with status {done.returncode}", "see the lines above")
     try:
         found: dict[str, Any] = json.loads(done.stdout)
     except ValueError as error:
-        raise CommandError(f"the evaluation answered no JSON: {error}", "see the lines above") from error
+        raise CommandError(f"{module} answered no JSON: {error}", "see the lines above") from error
     if "error" in found:
         raise UsageError(found["error"]["message"], found["error"]["advice"])
     return found

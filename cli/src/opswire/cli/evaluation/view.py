@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from opswire.cli.evaluation.spent_view import latency, print_spent, print_spent_changes
 from opswire.cli.views.plain import harmless
 from rich.table import Table
 from rich.text import Text
@@ -29,23 +30,31 @@ _LOWER_IS_BETTER = {"under_risk_rate", "calibration_error"}
 
 
 def print_report(console: Console, found: dict[str, Any]) -> None:
-    """The figures, what was taken for what, and the requests that were read wrongly."""
-    head = f"{found['n']} requests of {harmless(found['set'])}, {found['tier']} tier"
-    console.print(Text.assemble((head, "bold"), (f", classifier {found['classifier_digest'][:12]}", "dim")))
+    """The figures, what it took, what was taken for what, and the requests that were read wrongly."""
+    _print_head(console, found)
     _print_headline(console, found)
-    answered, latency = found["answered"], found["latency_ms"]
+    answered = found["answered"]
     console.print(
         f"at confidence {answered['threshold']:.2f}: {answered['n']} answered ({answered['coverage']:.1%}), of them "
         f"strict {answered['strict_accuracy']:.1%}, lenient {answered['lenient_accuracy']:.1%}, "
         f"under-risk {answered['under_risk_count']}"
     )
-    console.print(
-        f"one reading takes p50 {latency['p50']:.2f} ms, p95 {latency['p95']:.2f} ms, p99 {latency['p99']:.2f} ms"
-    )
+    console.print(f"one request takes {latency(found['latency_ms'])}")
+    print_spent(console, found)
     _print_confusions(console, found["confusions"])
     _print_misses(console, found["requests"])
     if "comparison" in found:
         _print_changes(console, found["comparison"])
+        print_spent_changes(console, found["comparison"])
+
+
+def _print_head(console: Console, found: dict[str, Any]) -> None:
+    head = f"{found['n']} requests of {harmless(found['set'])}, {found['tier']} tier"
+    made_with = [] if found["classifier_digest"] is None else [f"classifier {found['classifier_digest'][:12]}"]
+    if found["model"] is not None:
+        model = found["model"]
+        made_with += [f"prompts {found['prompts']}", f"model {model['model']} at {model['base_url']}", found["lane"]]
+    console.print(Text.assemble((head, "bold"), (harmless("".join(f", {each}" for each in made_with)), "dim")))
 
 
 def _print_headline(console: Console, found: dict[str, Any]) -> None:
@@ -85,7 +94,8 @@ def _print_misses(console: Console, requests: list[dict[str, Any]]) -> None:
     console.print(Text("\nread wrongly, or with too low a risk:", style="bold"))
     for row in sorted(missed, key=lambda row: -row["confidence"])[:MISSES_SHOWN]:
         risk = f", risk {row['risk']} for {row['expected_risk']}" if row["under_risk"] else ""
-        read = f"  {row['confidence']:.2f} {row['intent']} for {row['expected_intent']}{risk}: "
+        taken = row["intent"] or harmless(str(row.get("failure")))
+        read = f"  {row['confidence']:.2f} {taken} for {row['expected_intent']}{risk}: "
         console.print(Text.assemble(read, (_short(row["query"]), "dim")))
     if len(missed) > MISSES_SHOWN:
         console.print(Text(f"  and {len(missed) - MISSES_SHOWN} more: --json lists all", style="dim"))

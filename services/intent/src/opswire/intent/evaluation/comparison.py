@@ -12,6 +12,9 @@ from opswire.intent.evaluation.expectations import EvaluationError
 from opswire.intent.evaluation.figures import HEADLINE, Figures
 
 COMPARED = (*HEADLINE, "calibration_error")
+SPENT = ("calls", "prompt_tokens", "cached_tokens", "output_tokens", "cost_usd")
+"""Per request; lower is better for all but the cached tokens."""
+MADE_WITH = ("tier", "prompts", "model")
 _ADVICE = "a file that `opswire eval intents --json` wrote"
 
 
@@ -30,7 +33,7 @@ def read_report(path: Path) -> Figures:
 
 
 def compare(now: Mapping[str, Any], before: Mapping[str, Any]) -> Figures:
-    """Each headline figure before and now, and the requests whose answer became (leniently) right or wrong.
+    """Each headline figure before and now, what was spent, and the requests that became (leniently) right or wrong.
 
     Requests are matched by their text. `chance` is the probability that changes as one-sided as these come from
     answers that are equally good (exact sign test, two-sided); 1 where nothing changed.
@@ -46,10 +49,28 @@ def compare(now: Mapping[str, Any], before: Mapping[str, Any]) -> Figures:
         "figures": {
             name: {"before": before[name], "now": now[name], "change": now[name] - before[name]} for name in COMPARED
         },
+        "usage": _spent(now, before),
+        "made_with": {name: {"before": before.get(name), "now": now.get(name)} for name in MADE_WITH},
         "gained": gained,
         "lost": lost,
         "chance": _sign_test(len(gained), len(lost)),
     }
+
+
+def _spent(now: Mapping[str, Any], before: Mapping[str, Any]) -> Figures:
+    """Calls, tokens and cost of one request before and now; `change` is relative, None where it means nothing."""
+    earlier, later = _per_request(before), _per_request(now)
+    found: Figures = {}
+    for name in SPENT:
+        was, is_now = earlier.get(name), later.get(name)
+        found[name] = {"before": was, "now": is_now, "change": is_now / was - 1 if was and is_now is not None else None}
+    return found
+
+
+def _per_request(report: Mapping[str, Any]) -> Mapping[str, Any]:
+    # A report of before the model tier holds no usage: it was all local.
+    found: Mapping[str, Any] = report.get("usage", {}).get("per_request", {})
+    return found
 
 
 def _is_report(found: object) -> bool:
@@ -60,6 +81,10 @@ def _is_report(found: object) -> bool:
         for row in found["requests"]
     )
     numbers = all(isinstance(found.get(name), int | float) for name in ("n", *COMPARED))
+    usage = found.get("usage", {})
+    if not isinstance(usage, dict) or not isinstance(usage.get("per_request", {}), dict):
+        return False
+    numbers = numbers and all(isinstance(usage.get("per_request", {}).get(name), int | float | None) for name in SPENT)
     return rows_hold and numbers and isinstance(found.get("requests_digest"), str)
 
 

@@ -1,0 +1,1 @@
+"""Qwen's vocabulary: see ORIGIN.md."""
