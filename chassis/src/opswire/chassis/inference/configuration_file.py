@@ -85,6 +85,10 @@ class ConfigurationFile:
             return ChainInFile(chain=tuple(self.endpoints)), self.where("endpoints")
         return None
 
+    def own_chains(self) -> dict[str, str]:
+        """The services that have a chain of their own, and where it stands."""
+        return {service: self.where("services", service) for service in self._document.services}
+
     def where(self, *place: str | int) -> str:
         """File and line of a setting, or of the nearest thing around it."""
         while place and place not in self._lines:
