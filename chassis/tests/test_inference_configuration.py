@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -295,3 +296,16 @@ def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
     huge.write_bytes(b"#" * 1_000_001)
     with pytest.raises(ValueError, match="larger than"):
         load_configuration("assets", huge, {})
+
+
+def test_the_how_tos_file_is_one_and_its_variables_exist(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "choose-a-model-server.md").read_text()
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "vllm.key").write_text(SECRET)
+    intent = load_configuration("intent", written(tmp_path, example), {"LLM_PROVIDER": "vllm"})
+    assert intent is not None
+    assert names(intent) == ["gpu", "ollama", "environment"]
+    whole = {name for name in re.findall(r"\bLLM_[A-Z_]+\b", page) if not name.endswith("_")}
+    assert whole <= configuration.VARIABLES.keys() | configuration.FALLBACK_VARIABLES.keys()
+    left_out = configuration.VARIABLES.keys() - whole
+    assert all(name.endswith("USD_PER_MILLION_TOKENS") for name in left_out)
