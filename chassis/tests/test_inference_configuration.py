@@ -175,6 +175,7 @@ BROKEN = {
     "secret in URL": ("endpoints:\n  a:\n    base_url: http://u:p@h/v1\n    model: m\n", "more than an address"),
     "missing variable": ("endpoints:\n  a:\n    provider: vllm\n    api_key: env:NOT_SET\n", "line 4: .* NOT_SET"),
     "missing key file": ("endpoints:\n  a:\n    provider: vllm\n    api_key: file:none\n", "line 4: the key file"),
+    "reserved name": ("endpoints:\n  environment: {provider: vllm}\n", "line 2: 'environment' is the name of"),
     "deep": ("endpoints: {a: {b: {c: {d: {e: {f: 1}}}}}}\n", "nested"),
     "recursive": ("endpoints: &a {b: *a}\n", "nested"),
 }

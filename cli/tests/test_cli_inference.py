@@ -106,6 +106,9 @@ def test_a_switch_stands_before_what_the_services_were_started_with(opswire: Com
     assert chain_of(file, **started) == ["laptop", "gpu", "environment"]
     opswire.run("inference", "use", "laptop", "--only")
     assert chain_of(file, **started) == ["laptop"]
+    back = opswire.run("inference", "use", "environment")
+    assert "what LLM_* of its process names, if anything, then laptop" in back.out
+    assert chain_of(file, **started) == ["environment", "laptop"]
 
 
 def test_one_service_is_switched_alone(opswire: CommandLine, file: Path) -> None:
@@ -134,6 +137,7 @@ def test_a_first_file_is_made_for_its_owner_alone(opswire: CommandLine) -> None:
         (("openai",), 2, "OpenAI needs --model"),
         (("azure_openai", "--model", "m"), 2, "needs --base-url"),
         (("gpu", "--model", "m"), 2, "is in"),
+        (("environment", "--only"), 2, "leave the options out"),
         (("ollama", "--base-url", "nonsense"), 0, "no http"),
     ],
 )

@@ -13,7 +13,7 @@ from opswire.chassis.inference.call import InferenceCall, Lane, Message, OutputS
 from opswire.chassis.inference.capabilities import Capabilities, StructuredOutput, capabilities_of, registry
 from opswire.chassis.inference.client import InferenceClient
 from opswire.chassis.inference.configuration import FILE_VARIABLE, InferenceConfiguration, load_configuration
-from opswire.chassis.inference.configuration_file import ConfigurationFile
+from opswire.chassis.inference.configuration_file import ENVIRONMENT, ConfigurationFile
 from opswire.chassis.inference.endpoint import Endpoint
 from opswire.chassis.metrics import Metrics
 from opswire.cli.errors import CommandError, NotFoundError, UsageError
@@ -64,23 +64,22 @@ def use(state: StateDir, choice: Choice) -> dict[str, Any]:
         read = ConfigurationFile(file, text)
         added = _added(read, choice, file)
         before = read.chain(choice.service or "")
-        others = [] if choice.only or before is None else [name for name in before[0].chain if name != choice.endpoint]
-        chain = [choice.endpoint, *others]
-        changed = with_chain(text, choice.service, chain, "ignore" if choice.only else "last", added)
+        others = [] if before is None else [name for name in before[0].chain if name != choice.endpoint]
+        if choice.endpoint == ENVIRONMENT:
+            chain, place = others, "first"
+        else:
+            chain, place = [choice.endpoint, *([] if choice.only else others)], "ignore" if choice.only else "last"
+        changed = with_chain(text, choice.service, chain, place, added) if chain else text
         ConfigurationFile(file, changed)
-        if file_is_of(state, file):
+        if file.parent == state.path:
             state.prepare()
         write_in_one_step(file, changed)
     except ValueError as error:
         raise UsageError(str(error), "mend the file, then repeat the command") from error
     except OSError as error:
         raise CommandError(f"{file} cannot be written: {error.strerror}", "change it where it is made") from error
-    return {"file": str(file), "service": choice.service, "chain": chain, "warning": _warning(state, choice, read)}
-
-
-def file_is_of(state: StateDir, file: Path) -> bool:
-    """Whether the file lies in the state directory, which may have to be made."""
-    return file.parent == state.path
+    done = {"file": str(file), "service": choice.service, "chain": chain, "environment": place}
+    return done | {"warning": _warning(state, choice, read)}
 
 
 def providers(name: str | None) -> list[dict[str, Any]]:
@@ -179,6 +178,10 @@ def _load(state: StateDir, service: str) -> InferenceConfiguration | None:
 def _added(read: ConfigurationFile, choice: Choice, file: Path) -> dict[str, Any]:
     """The new endpoint, where the name is none of the file's but a provider's."""
     name, known = choice.endpoint, capabilities_of(choice.endpoint)
+    if name == ENVIRONMENT:
+        if choice.only or choice.model or choice.base_url:
+            raise UsageError(f"{ENVIRONMENT!r} stands for LLM_* of the services' processes", "leave the options out")
+        return {}
     if name in read.endpoints:
         if choice.model or choice.base_url:
             raise UsageError(f"endpoint {name!r} is in {file} already", "change its model or base_url in the file")

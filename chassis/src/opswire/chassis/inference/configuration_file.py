@@ -12,6 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 Place: TypeAlias = tuple[str | int, ...]
 BYTES_MAX = 1_000_000
 DEPTH_MAX = 4
+ENVIRONMENT = "environment"
+FALLBACK = "environment-fallback"
+RESERVED = frozenset({ENVIRONMENT, FALLBACK})
+"""Names of the endpoints that a process' LLM_* variables make."""
 SETTINGS = frozenset(Endpoint.model_fields) - {"name"}
 
 
@@ -51,6 +55,8 @@ class ConfigurationFile:
         except ValidationError as error:
             raise ValueError(_sentence(self, error)) from error
         for name, settings in self._document.endpoints.items():
+            if name in RESERVED:
+                raise ValueError(f"{self.where('endpoints', name)}: {name!r} is the name of what LLM_* variables make")
             for setting in settings.keys() - SETTINGS:
                 known = ", ".join(sorted(SETTINGS))
                 raise ValueError(f"{self.where('endpoints', name, setting)}: there is no setting {setting!r}: {known}")

@@ -31,7 +31,10 @@ def show(service: Service = SERVICE_DEFAULT, state_dir: StateDir = STATE_DIR_DEF
 
 @app.command("use")
 def use(
-    endpoint: Annotated[str, typer.Argument(help="An endpoint of the file, or a provider such as ollama.")],
+    endpoint: Annotated[
+        str,
+        typer.Argument(help="An endpoint of the file, a provider such as ollama, or `environment`: what LLM_* names."),
+    ],
     service: Annotated[str | None, typer.Option("--service", help="For this service alone; else for all.")] = None,
     model: Annotated[str | None, typer.Option("--model", help="Its model, where the endpoint is new.")] = None,
     base_url: Annotated[str | None, typer.Option("--base-url", help="Its address, where the endpoint is new.")] = None,

@@ -48,7 +48,9 @@ def _abilities(one: dict[str, Any]) -> str:
 def print_switch(console: Console, found: dict[str, Any]) -> None:
     """What is asked from now on."""
     who = found["service"] or "every service without a chain of its own"
-    console.print(Text(f"{who} asks {harmless(', then '.join(found['chain']))}"))
+    own = "what LLM_* of its process names, if anything"
+    placed = {"first": [own, *found["chain"]], "last": [*found["chain"], own], "ignore": found["chain"]}
+    console.print(Text(f"{who} asks {harmless(', then '.join(placed[found['environment']]))}"))
     console.print(Text(f"written to {harmless(found['file'])}; running services follow within a second", style="dim"))
     if found["warning"]:
         console.print(Text(f"warning: {harmless(found['warning'])}", style="yellow"))
