@@ -11,6 +11,7 @@ from opswire.chassis.embedded.vllm_server import VllmServer
 from opswire.chassis.inference.call import Lane, Reply
 from opswire.chassis.inference.client import InferenceClient
 from opswire.chassis.inference.errors import InferenceOverloadedError
+from opswire.chassis.inference.priority import heeds_priority
 from vllm_scene import CALLS_AT_ONCE, QUEUED_CALLS_MAX, a_call, actions, client_of, counted, endpoint_of, until
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(400)]
@@ -99,3 +100,9 @@ async def test_a_stream_that_nobody_reads_on_frees_the_server(vllm: VllmServer) 
 async def runs(server: VllmServer, calls: int) -> bool:
     """Whether so many calls are under way there."""
     return await counted(server, "vllm:num_requests_running") == calls
+
+
+async def test_whether_a_server_heeds_priorities_can_be_found_out(vllm: VllmServer) -> None:
+    """The same server, asked without the field, does what one does that ignores it."""
+    assert await heeds_priority(endpoint_of(vllm)) is True
+    assert await heeds_priority(endpoint_of(vllm, sends_priority=False)) is not True

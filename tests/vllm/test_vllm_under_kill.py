@@ -13,7 +13,7 @@ from opswire.chassis.embedded.vllm_server import VllmServer
 from opswire.chassis.inference.errors import InferenceUnavailableError, StreamBrokenError
 from opswire.chassis.testing.scripted_model import ScriptedModel
 from opswire.chassis.testing.scripted_steps import Answer
-from vllm_scene import a_call, actions, client_of, counted, endpoint_of, until
+from vllm_scene import a_call, actions, client_of, endpoint_of, until
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(400)]
 LONG_TOKENS = 1_900
@@ -33,7 +33,7 @@ def family_of(server: VllmServer) -> list[int]:
 
 
 async def test_a_stream_whose_server_is_killed_breaks_or_begins_anew_elsewhere(vllm: VllmServer) -> None:
-    """Two streams at once, one with a fallback and one without; then nothing of the server is left."""
+    """Three calls at once: a stream and a bound reply without a fallback, a stream with one. Nothing is left of it."""
     assert len(family_of(vllm)) >= 3
     with ScriptedModel() as other:
         other.always(Answer("said by the other"))
@@ -44,12 +44,15 @@ async def test_a_stream_whose_server_is_killed_breaks_or_begins_anew_elsewhere(v
             aclosing(alone.stream(a_call(max_tokens=LONG_TOKENS))) as one,
             aclosing(chained.stream(a_call(max_tokens=LONG_TOKENS))) as two,
         ):
+            bound = asyncio.create_task(alone.decide(a_call(max_tokens=LONG_TOKENS), actions(least=900, most=900)))
             assert (await anext(one)).text
             assert (await anext(two)).text
             os.kill(vllm.pid, signal.SIGKILL)
             with pytest.raises(StreamBrokenError):
                 async for _ in one:
                     pass
+            with pytest.raises(InferenceUnavailableError):
+                await bound
             rest = [chunk async for chunk in two]
     assert [chunk.is_restart for chunk in rest].count(True) == 1
     after = rest[[chunk.is_restart for chunk in rest].index(True) :]
@@ -64,17 +67,6 @@ async def test_a_stream_whose_server_is_killed_breaks_or_begins_anew_elsewhere(v
     await until(is_gone)
 
 
-async def test_a_bound_call_whose_server_is_killed_is_an_error_that_can_be_retried(vllm: VllmServer) -> None:
+async def test_it_comes_back_on_its_port_and_is_asked_again(vllm: VllmServer) -> None:
     async with client_of(endpoint_of(vllm)) as client:
-        call = asyncio.create_task(client.decide(a_call(max_tokens=LONG_TOKENS), actions(least=900, most=900)))
-
-        async def is_running() -> bool:
-            return await counted(vllm, "vllm:num_requests_running") == 1
-
-        await until(is_running)
-        os.kill(vllm.pid, signal.SIGKILL)
-        with pytest.raises(InferenceUnavailableError):
-            await call
-        vllm.process.wait()
-        vllm.start()
-        assert (await client.complete(a_call())).text, "the same client asks it again once it is back"
+        assert (await client.complete(a_call())).text
