@@ -25,6 +25,7 @@ REPLY_BYTES_MAX = 1_048_576
 ERROR_BYTES_MAX = 65_536
 KEEP_ALIVE_S = 4.0
 """vLLM closes idle connections after 5 s; a call must not start on one that is about to close."""
+URLS_MAX = 64
 ROUND_TRIP = "opswire.round_trip_ns"
 _UNWANTED_PREFIX = "x-stainless-"
 _UNWANTED = frozenset({"openai-organization", "openai-project", "accept-encoding", "connection", "user-agent"})
@@ -42,6 +43,7 @@ class BoundedHttpClient(httpx2.AsyncClient):
         self._connect_timeout_s = connect_timeout_s
         self._opened: aiohttp.ClientSession | None = None
         self._urls: dict[str, yarl.URL] = {}
+        self._parsed_urls: dict[str, httpx2.URL] = {}
         self._round_trips = _RoundTrips()
 
     def build_request(self, method: str, url: httpx2.URL | str, **parts: Any) -> httpx2.Request:
@@ -51,7 +53,7 @@ class BoundedHttpClient(httpx2.AsyncClient):
         given = parts.get("headers") or ()
         items = given.multi_items() if isinstance(given, httpx2.Headers) else given
         headers = [(name, value) for name, value in items if _is_wanted(name)]
-        return httpx2.Request(method, url, headers=headers, content=parts.get("content"))
+        return httpx2.Request(method, self._parsed(url), headers=headers, content=parts.get("content"))
 
     async def send(self, request: httpx2.Request, *, stream: bool = False, **_: Any) -> httpx2.Response:
         """Send, and read the reply unless `stream`. Raises httpx2's errors and ReplyTooLargeError."""
@@ -100,11 +102,22 @@ class BoundedHttpClient(httpx2.AsyncClient):
             )
         return self._opened
 
+    def _parsed(self, url: httpx2.URL | str) -> httpx2.URL:
+        """The few addresses of an endpoint are parsed once."""
+        if isinstance(url, httpx2.URL):
+            return url
+        found = self._parsed_urls.get(url)
+        if found is None:
+            found = httpx2.URL(url)
+            if len(self._parsed_urls) < URLS_MAX:
+                self._parsed_urls[url] = found
+        return found
+
     def _url(self, text: str) -> yarl.URL:
         found = self._urls.get(text)
         if found is None:
             found = yarl.URL(text, encoded=True)
-            if len(self._urls) < 64:
+            if len(self._urls) < URLS_MAX:
                 self._urls[text] = found
         return found
 
