@@ -1,4 +1,4 @@
-"""Requests found in other projects: labelled whole, of a licence that lets them ship, and nothing that was trained on."""
+"""Requests found in other projects: labelled whole, of a licence that lets them ship, never trained on."""
 
 from __future__ import annotations
 
