@@ -86,7 +86,9 @@ async def server_findings(environment: Mapping[str, str], model: str) -> tuple[b
         return False, [Finding("server", "wrong", "LLM_BASE_URL is no address", "http://HOST:8000/v1")]
     server = Server(url, environment.get("LLM_API_KEY", ""))
     answers, found = await asyncio.to_thread(_look, server, model)
-    if found and (found[-1].check, found[-1].verdict) == ("priority", "note"):
+    # It costs the server about 50,000 prompt tokens: only where it is well and its command line is not to be seen.
+    is_well = all((each.check, each.verdict) != ("server", "wrong") for each in found)
+    if is_well and (found[-1].check, found[-1].verdict) == ("priority", "note"):
         found[-1] = await _priority_by_trying(server, environment.get("LLM_API_KEY", "")) or found[-1]
     return answers, found
 
