@@ -85,6 +85,10 @@ def found(text: str, names: NameIndex) -> list[tuple[str, str]]:
         ("show me the errors", []),
         ("how does the terraform lifecycle work", []),
         ("restart the load balancer", []),
+        ("prune unused docker images", [("application", "docker"), ("asset_type", "images")]),
+        ("run docker ps on web-01", [("command", "docker ps"), ("host", "web-01")]),
+        ("restart multiple devices", [("asset_type", "devices")]),
+        ("start a worker on an arc-enabled server", []),
     ],
 )
 def test_requests_name_these_things(text: str, expected: list[tuple[str, str]], names: NameIndex) -> None:

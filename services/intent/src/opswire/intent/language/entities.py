@@ -53,6 +53,10 @@ _BEFORE_A_NOUN = frozenset("the a an our my your this that does do did is how".s
 _AFTER_ENVIRONMENT = frozenset(
     "environment env cluster server servers host hosts node nodes vm vms machine machines box boxes db database".split()  # noqa: SIM905
 )
+_AFTER_A_TOOL = frozenset(
+    """chart charts release releases stack stacks module modules command commands repo repository values file files
+    state container containers image images daemon hub host hosts service operator resources provider config""".split()  # noqa: SIM905
+)
 _AFTER_LOAD = frozenset({"balancer", "balancers", "balancing", "test", "tests", "the", "a", "my", "our"})
 _LISTING = re.compile(
     r"(?:please |hubot )?(?:list(?: out)?|(?:show|give|get) (?:me )?all|(?:show|give) me|what|which)\s"
@@ -292,10 +296,18 @@ def _mark_commands(tokens: list[Token], cleaned: str) -> None:
                 token.kind = EntityType.COMMAND
         elif token.group == "word" and token.kind is None:
             is_run = before in _RUN_VERBS and token.lower in COMMANDS
-            if is_run or (token.lower in CLI_HEADS and before not in _BEFORE_A_NOUN):
+            if is_run or (token.lower in CLI_HEADS and not _is_spoken_of(tokens, index)):
                 _take_command_line(tokens, index, cleaned)
             elif token.lower.endswith(_SCRIPT_ENDINGS) and any(each.lower in _RUN_VERBS for each in tokens[:index]):
                 token.kind = EntityType.COMMAND
+
+
+def _is_spoken_of(tokens: list[Token], index: int) -> bool:
+    """`the helm upgrade`, `unused docker images`: a tool as a word of the sentence, not as the head of a command."""
+    if index == 0:
+        return False
+    after = tokens[index + 1].lower if index + 1 < len(tokens) else ""
+    return tokens[index - 1].lower in _BEFORE_A_NOUN or after in _AFTER_A_TOOL
 
 
 def _take_command_line(tokens: list[Token], index: int, cleaned: str) -> None:

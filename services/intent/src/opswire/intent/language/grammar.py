@@ -38,6 +38,10 @@ _SUFFIX_TYPES = {
     "job": EntityType.SERVICE,
     "queue": EntityType.SERVICE,
 }
+_DESCRIBING_ENDS = frozenset(
+    """enabled enrolled based managed related facing level wide only critical priority side ready specific running
+    hosted native free""".split()  # noqa: SIM905
+)
 _PLACING = frozenset({"on", "in", "at", "from", "of", "to", "for"})
 _PARTS_OF_NOUNS = frozenset(
     """group role account name id list data pool agent space level experience interface service session login token
@@ -153,18 +157,23 @@ def _is_ordinary(token: Token) -> bool:
 
 
 def _looks_like_a_name(token: Token) -> bool:
-    """Behind a noun only what is spelt like an identifier, or quoted, is its name."""
+    """Behind a noun only what is spelt like an identifier, or quoted, is its name. `arc-enabled` describes."""
+    if token.group == "word" and token.lower.rpartition("-")[2] in _DESCRIBING_ENDS:
+        return False
     return token.group == "quoted" or "-" in token.lower or "." in token.lower or "_" in token.lower
 
 
 def _name_after_verb(tokens: Sequence[Token], index: int) -> None:
     """`restart X`, `deploy the X`: the first word that can be a name, across articles and adjectives of age."""
+    is_any = False
     for token in tokens[index + 1 : index + 4]:
         if token.kind is not None or token.group not in ("word", "quoted"):
             return
+        is_any = is_any or token.lower in {"a", "an"}
         if token.lower in {"the", "our", "my", "a", "an", "old", "new", "latest", "whole"}:
             continue
-        if token.is_open and not _is_ordinary(token) and not token.lower.endswith("ing"):
+        is_name = token.is_open and not _is_ordinary(token) and not token.lower.endswith("ing")
+        if is_name and not (is_any and token.lower not in PRODUCTS and not _looks_like_a_name(token)):
             token.kind = _kind_after(tokens[index].lower, token.lower)
         return
 

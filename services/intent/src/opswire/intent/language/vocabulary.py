@@ -128,7 +128,7 @@ STOP_WORDS = _words("""
     so just still only also too very more most less least than about after before since until during between
     both few many much such own via per using use running named called everything anything something nothing
     everyone someone failing failed broken slow stuck stable existing available unavailable entire healthy
-    unhealthy read-only down dead bad good sure
+    unhealthy multiple several various read-only down dead bad good sure
 """)
 
 RESERVED_WORDS = _words("""
