@@ -32,14 +32,16 @@ DEADLINE_S = 60.0
 async def heeds_priority(endpoint: Endpoint) -> bool | None:
     """Whether interactive calls overtake bulk calls at this server. None where it cannot be told: no queue, no times.
 
-    Reads about 50,000 prompt tokens there: for a check that a person asks for, not for every start. Raises the errors
-    of an InferenceClient.
+    Reads about 50,000 prompt tokens there, so a client asks once for each endpoint it warms; one token where the server
+    says no times. Raises the errors of an InferenceClient.
     """
     wide = endpoint.model_copy(update={"concurrency_max": 4 * BULK_CALLS, "timeout_s": DEADLINE_S})
     client = InferenceClient("priority", lambda: configuration, Metrics())
     configuration = InferenceConfiguration(chain=(wide,))
     try:
-        await client.warm([])
+        first = await client.complete(_call(Lane.INTERACTIVE, 1))
+        if first.timing is None:
+            return None
         bulk = [asyncio.create_task(client.complete(_call(Lane.BULK, BULK_WORDS))) for _ in range(BULK_CALLS)]
         try:
             await asyncio.wait(bulk, return_when=asyncio.FIRST_COMPLETED)
