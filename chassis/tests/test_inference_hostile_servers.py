@@ -20,13 +20,21 @@ from inference_scene import (
     text_of,
 )
 from opswire.chassis.errors import OpswireError
+from opswire.chassis.inference.attempt import Attempt, ask
 from opswire.chassis.inference.breaker import FAILURES_MAX
+from opswire.chassis.inference.chain import question_for
+from opswire.chassis.inference.cost import Tally
 from opswire.chassis.inference.errors import (
     InferenceOverloadedError,
     InferenceRefusedError,
+    InferenceTimeoutError,
     InferenceUnavailableError,
     ReplyInvalidError,
 )
+from opswire.chassis.inference.metrics import inference_metrics
+from opswire.chassis.inference.place import Place
+from opswire.chassis.inference.transport import ERROR_BYTES_MAX, BoundedHttpClient
+from opswire.chassis.metrics import Metrics
 from opswire.chassis.testing.scripted_model import ScriptedModel
 from opswire.chassis.testing.scripted_steps import Fail, Hang, Raw, Step
 
@@ -250,3 +258,42 @@ async def test_the_wait_that_a_server_asks_for_is_kept_where_the_fallback_is_lef
             model.then(Fail(503, retry_after_s=0.05), GOOD)
             reply = await client.complete(a_call(deadline_s=5))
             assert (reply.endpoint, reply.calls) == ("first", 2)
+
+
+async def test_no_more_of_an_error_is_read_than_anybody_will_read(model: ScriptedModel) -> None:
+    model.always(plain({"error": {"message": "x" * 5_000_000}}, "500 No"))
+    client = BoundedHttpClient(model.root_url, 5.0)
+    try:
+        reply = await client.send(client.build_request("POST", f"{model.url}/chat/completions", content=b"{}"))
+    finally:
+        await client.aclose()
+    assert (reply.status_code, len(reply.content) < ERROR_BYTES_MAX + 1_000_000) == (500, True)
+
+
+async def test_too_many_calls_are_no_reason_to_leave_an_endpoint_alone(model: ScriptedModel) -> None:
+    model.always(Fail(429))
+    async with client_of(endpoint_of(model, retries_max=0)) as client:
+        for _ in range(3 * FAILURES_MAX):
+            with pytest.raises(InferenceOverloadedError) as caught:
+                await client.complete(a_call(deadline_s=5))
+            assert caught.value.cause == "rate_limited"
+        assert client.state()["chain"][0]["breaker"] == "closed"
+        model.always(GOOD)
+        assert (await client.decide(a_call(deadline_s=5), NUMBER_SCHEMA)).value == 7
+
+
+async def test_an_attempt_whose_time_is_over_sends_nothing_and_blames_nobody(model: ScriptedModel) -> None:
+    place = Place(endpoint_of(model))
+    call, metrics = a_call(deadline_s=5), inference_metrics(Metrics())
+    question = question_for(place, call, None)
+    now = asyncio.get_running_loop().time()
+    try:
+        await place.load()
+        await ask(Attempt(place, call, question, now + 5, Tally(), metrics), is_last=True)  # its connection is open
+        for _ in range(2 * FAILURES_MAX):
+            with pytest.raises(InferenceTimeoutError) as caught:
+                await ask(Attempt(place, call, question, now - 1, Tally(), metrics), is_last=True)
+            assert caught.value.cause == "deadline"
+        assert (len(model.calls), place.lanes.taken, str(place.breaker.state)) == (1, 0, "closed")
+    finally:
+        await place.close()

@@ -94,3 +94,12 @@ async def test_a_repair_that_fails_leaves_the_verdict_on_the_answer(model: Scrip
         model.then(wrong_schema(), step)
         async with client_of(endpoint_of(model), endpoint_of(second, "second")) as client:
             assert (await client.decide(a_call(deadline_s=5), NUMBER_SCHEMA)).endpoint == "second"
+
+
+async def test_one_call_is_repaired_once_however_many_servers_are_asked(model: ScriptedModel) -> None:
+    model.always(wrong_schema())
+    with ScriptedModel(wrong_schema()) as second:
+        async with client_of(endpoint_of(model), endpoint_of(second, "second")) as client:
+            with pytest.raises(ReplyInvalidError):
+                await client.decide(a_call(deadline_s=5), NUMBER_SCHEMA)
+        assert (len(model.calls), len(second.calls)) == (2, 1)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from inference_scene import GOOD, NUMBER_SCHEMA, a_call, client_of, endpoint_of, number_in
@@ -12,11 +13,10 @@ from opswire.chassis.inference.cost import cost_usd, prices_of
 from opswire.chassis.inference.endpoint import Endpoint
 from opswire.chassis.inference.priority import BULK_CALLS, URGENT_CALLS
 from opswire.chassis.inference.savings import saved_usd
-from opswire.chassis.testing.scripted_model import ScriptedModel
+from opswire.chassis.testing.scripted_model import ScriptedCall, ScriptedModel
 from opswire.chassis.testing.scripted_steps import Answer
+from opswire.chassis.testing.scripted_wire import HttpRequest
 from structlog.testing import capture_logs
-
-TELLS = Answer(number_in, timing={"queue_time_ms": 1.0, "time_to_first_token_ms": 1.0, "generation_time_ms": 1.0})
 
 
 @pytest.fixture
@@ -26,21 +26,34 @@ def model() -> Iterator[ScriptedModel]:
         yield running
 
 
-def queueing(urgent_ms: Callable[[int], float]) -> list[Answer]:
-    """The answers to a client that warms one schema and then asks about lanes: bulk calls wait for 100 ms."""
+def waited(queue_ms: float) -> Answer:
+    """An answer to a call that lay in the server's queue."""
+    return Answer("x", timing={"queue_time_ms": queue_ms, "time_to_first_token_ms": 1.0, "generation_time_ms": 1.0})
 
-    def waited(queue_ms: float) -> Answer:
-        times = {"queue_time_ms": queue_ms, "time_to_first_token_ms": 1.0, "generation_time_ms": 1.0}
-        return Answer("x", timing=times)
 
-    return [TELLS, TELLS, *[waited(100.0)] * BULK_CALLS, *(waited(urgent_ms(n)) for n in range(URGENT_CALLS))]
+class Queueing(ScriptedModel):
+    """Bulk calls wait for 100 ms, interactive ones as long as it is told; in whichever order they come."""
+
+    urgent_ms = 0.0
+
+    def begin(self, request: HttpRequest) -> ScriptedCall:
+        """Each call gets the answer of its lane."""
+        call = super().begin(request)
+        call.step = waited(100.0 if request.body["priority"] else self.urgent_ms)
+        return call
+
+
+@pytest.fixture
+def queueing() -> Iterator[Queueing]:
+    """A server with a queue."""
+    with Queueing() as running:
+        yield running
 
 
 @pytest.mark.parametrize(("urgent_ms", "state"), [(5.0, "heeded"), (150.0, "ignored"), (80.0, "unknown")])
-async def test_a_server_is_asked_once_whether_it_heeds_lanes(
-    model: ScriptedModel, urgent_ms: float, state: str
-) -> None:
-    model.then(*queueing(lambda _: urgent_ms))
+async def test_a_server_is_asked_once_whether_it_heeds_lanes(queueing: Queueing, urgent_ms: float, state: str) -> None:
+    model = queueing
+    model.urgent_ms = urgent_ms
     with capture_logs() as logs:
         async with client_of(endpoint_of(model)) as client:
             assert client.state()["chain"][0]["priority"] == "unknown"
@@ -48,7 +61,6 @@ async def test_a_server_is_asked_once_whether_it_heeds_lanes(
             assert client.state()["chain"][0]["priority"] == state
             asked = 2 + BULK_CALLS + URGENT_CALLS
             assert len(model.calls) == asked
-            model.always(TELLS)
             await client.warm([NUMBER_SCHEMA])
             assert len(model.calls) == asked + 1
             assert client.state()["chain"][0]["calls"] == 0
@@ -62,7 +74,7 @@ async def test_a_server_that_tells_no_times_or_gets_no_lanes_is_not_burdened(mod
     async with client_of(endpoint_of(model)) as client:
         await client.warm([NUMBER_SCHEMA])
         assert client.state()["chain"][0]["priority"] == "unknown"
-    model.always(TELLS)
+    model.always(waited(1.0))
     for settings in ({"sends_priority": False}, {"provider": "openai"}):
         async with client_of(endpoint_of(model).model_copy(update=settings)) as client:
             await client.warm([NUMBER_SCHEMA])
@@ -99,7 +111,7 @@ def test_without_prices_of_its_own_an_endpoint_costs_what_the_registry_says() ->
 async def test_the_state_says_where_prices_are_from(model: ScriptedModel) -> None:
     loaded = load_configuration("intent", None, {"LLM_PROVIDER": "anthropic", "LLM_MODEL": "claude-opus-5"})
     assert loaded is not None
-    free = {"input_usd_per_million_tokens": 0.0, "output_usd_per_million_tokens": 0.0}
+    free: dict[str, Any] = {"input_usd_per_million_tokens": 0.0, "output_usd_per_million_tokens": 0.0}
     async with client_of(*loaded.chain, endpoint_of(model, **free), endpoint_of(model, "third")) as client:
         sources = [place["cost_source"] for place in client.state()["chain"]]
     assert sources == ["https://platform.claude.com/docs/en/about-claude/pricing, 2026-11-21", "configured", None]
@@ -107,6 +119,6 @@ async def test_the_state_says_where_prices_are_from(model: ScriptedModel) -> Non
 
 async def test_a_call_says_what_it_cost_where_a_price_is_known(model: ScriptedModel) -> None:
     model.always(Answer(number_in, input_tokens=1_000_000, output_tokens=0))
-    priced = {"input_usd_per_million_tokens": 3.0, "output_usd_per_million_tokens": 0.0}
+    priced: dict[str, Any] = {"input_usd_per_million_tokens": 3.0, "output_usd_per_million_tokens": 0.0}
     async with client_of(endpoint_of(model, **priced)) as client:
         assert (await client.decide(a_call(deadline_s=5), NUMBER_SCHEMA)).cost_usd == 3.0
