@@ -102,6 +102,23 @@ def test_the_model_tier_counts_calls_and_tokens_and_a_failed_request_as_wrong(tm
     assert usage["prompt_tokens"] > 0
 
 
+def test_the_server_that_inference_use_chose_is_asked_and_the_report_is_shown(tmp_path: Path) -> None:
+    reply = {"intent": "service.restart", "entities": [], "confidence": 90, "risk": "HIGH", "reason": "clear"}
+    file = tmp_path / "rows.jsonl"
+    file.write_text(json.dumps(ROW) + "\n")
+    opswire = CommandLine(tmp_path / "state", {})
+    with ScriptedModel(Answer(json.dumps(reply), input_tokens=1_234, output_tokens=9, cached_tokens=1_000)) as model:
+        chosen = opswire.run("inference", "use", "vllm", "--base-url", model.url, "--model", "scripted")
+        assert chosen.status == 0, chosen.err
+        found = opswire.run("eval", "intents", str(file), "--tier", "model", "--batch", timeout_s=120)
+        assert found.status == 0, found.err
+        assert len(model.calls) == 1
+    assert f"model scripted at {model.url}, bulk_calls" in found.out
+    assert "1234" in found.out
+    assert "service.restart for data.delete, risk HIGH for CRITICAL" in found.out
+    assert "1 of 1 requests read" in found.err
+
+
 def test_the_tokens_of_every_prompt_are_counted(opswire: CommandLine) -> None:
     found = opswire.run("tokens", "--json", timeout_s=120)
     assert found.status == 0, found.err

@@ -62,6 +62,18 @@ def test_our_own_set_is_read_well_enough_and_training_tells_of_itself(
     assert found["under_risk_rate"] <= UNDER_RISK_MAX
 
 
+def test_the_local_tier_loads_no_client_of_a_model_server(model: str, rows: str) -> None:
+    program = (
+        "import sys\n"
+        "from opswire.intent.evaluation.__main__ import main\n"
+        f"assert main(['--model', {model!r}, {rows!r}]) == 0\n"
+        "heavy = {'openai', 'anthropic', 'aiohttp', 'tiktoken', 'opswire.chassis.inference.client'}\n"
+        "print('LOADED', sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert "LOADED []" in done.stderr
+
+
 def test_a_file_is_counted(model: str, rows: str, capsys: pytest.CaptureFixture[str]) -> None:
     status, found = run(capsys, rows, "--model", model)
     assert status == 0

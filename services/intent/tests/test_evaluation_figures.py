@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from opswire.chassis.inference.call import Usage
 from opswire.contracts.taxonomy import IntentName
 from opswire.contracts.types import EntityType, Risk
-from opswire.intent.evaluation.answers import Answer
+from opswire.intent.evaluation.answers import Answer, Spent
 from opswire.intent.evaluation.comparison import compare
 from opswire.intent.evaluation.expectations import Expectation, ExpectedEntity, entity_key
 from opswire.intent.evaluation.figures import HEADLINE, figures
@@ -117,3 +120,60 @@ def test_a_one_sided_change_of_ten_requests_is_hardly_chance() -> None:
     right = [answer(str(number), LIST, LIST, 0.9) for number in range(10)]
     found = compare(figures(right, 0.5) | {"requests_digest": "x"}, figures(wrong, 0.5) | {"requests_digest": "x"})
     assert found["chance"] == pytest.approx(2 / 2**10)
+
+
+def test_a_failure_is_wrong_in_everything_and_passes_by_no_approval() -> None:
+    failed = Answer(
+        ANSWERS[0].expected,
+        None,
+        0.0,
+        frozenset(),
+        None,
+        9.0,
+        "none",
+        Spent(calls=1, unmeasured=1),
+        "away",
+        "no answer",
+    )
+    found = figures([*ANSWERS, failed], 0.0)
+    assert (found["n"], found["strict_accuracy"], found["lenient_accuracy"]) == (5, 0.4, 0.6)
+    assert (found["risk_accuracy"], found["under_risk_count"]) == (0.4, 1)
+    assert found["entity_recall"] == 0.4
+    assert found["failures"] == {"n": 1, "rate": 0.2, "by_code": {"away": 1}, "examples": {"away": "no answer"}}
+    assert found["answered"]["n"] == 4
+    # What is sure of nothing says nothing about how far confidence can be believed.
+    assert found["calibration_error"] == figures(ANSWERS, 0.0)["calibration_error"]
+    assert found["confusions"] == figures(ANSWERS, 0.0)["confusions"]
+    assert found["usage"]["unmeasured_calls"] == 1
+
+
+def test_usage_is_summed_and_one_unknown_price_makes_the_cost_unknown() -> None:
+    known = Spent(1, Usage(100, 10, 60, 5), 0.5)
+    answers = [replace(ANSWERS[0], spent=known), replace(ANSWERS[1], spent=known + known), ANSWERS[2], ANSWERS[3]]
+    usage = figures(answers, 0.5)["usage"]
+    assert (usage["calls"], usage["prompt_tokens"], usage["cached_tokens"], usage["output_tokens"]) == (3, 300, 180, 30)
+    assert (usage["cache_write_tokens"], usage["cached_share"], usage["requests_with_a_call"]) == (15, 0.6, 2)
+    assert (usage["cost_usd"], usage["per_request"]["cost_usd"]) == (1.5, 0.375)
+    unknown = figures([*answers, replace(ANSWERS[0], spent=Spent(1, Usage(1), None))], 0.5)["usage"]
+    assert (unknown["cost_usd"], unknown["per_request"]["cost_usd"]) == (None, None)
+    assert figures(ANSWERS, 0.5)["usage"]["cost_usd"] == 0.0
+
+
+def test_each_source_has_its_own_figures() -> None:
+    answers = [ANSWERS[0], replace(ANSWERS[1], source="model"), replace(ANSWERS[3], source="model")]
+    sources = figures(answers, 0.5)["sources"]
+    assert (sources["local"]["n"], sources["local"]["strict_accuracy"]) == (1, 1.0)
+    assert (sources["model"]["n"], sources["model"]["strict_accuracy"], sources["model"]["under_risk_count"]) == (
+        2,
+        0.5,
+        1,
+    )
+    assert sources["model"]["latency_ms"]["p50"] == 2.0
+
+
+def test_a_report_of_before_the_model_tier_can_be_compared_with() -> None:
+    now = figures(ANSWERS, 0.5) | {"requests_digest": "one", "tier": "model"}
+    before = {name: value for name, value in now.items() if name not in ("usage", "sources", "failures", "tier")}
+    found = compare(now, before)
+    assert found["usage"]["prompt_tokens"] == {"before": None, "now": 0.0, "change": None}
+    assert found["made_with"]["tier"] == {"before": None, "now": "model"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,18 +15,12 @@ CANNOT = 2
 """The status with which such a program says, in one JSON document, why it cannot do what it was asked."""
 
 
-_NAMES_A_SERVER = ("LLM_PROVIDER", "LLM_BASE_URL", "OPSWIRE_INFERENCE_FILE")
-
-
 def model_environment(state: StateDir) -> dict[str, str]:
-    """Our environment, with the model server of `opswire up --model` where one runs and no other is named."""
-    environment = dict(os.environ)
-    run = state.read_run()
-    if run is None or not run.alive or any(environment.get(name) for name in _NAMES_A_SERVER):
-        return environment
-    from opswire.cli.stack import MODEL, model_settings
+    """Our environment, with the model servers that the services of this state directory ask."""
+    from opswire.chassis.inference.configuration import FILE_VARIABLE
+    from opswire.cli.inference import environment_of, file_of
 
-    return environment | (model_settings(run.urls) if MODEL in run.urls else {})
+    return environment_of(state) | {FILE_VARIABLE: str(file_of(state))}
 
 
 def ask_evaluation(arguments: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any]:

@@ -39,7 +39,8 @@ def print_report(console: Console, found: dict[str, Any]) -> None:
         f"strict {answered['strict_accuracy']:.1%}, lenient {answered['lenient_accuracy']:.1%}, "
         f"under-risk {answered['under_risk_count']}"
     )
-    console.print(f"one request takes {latency(found['latency_ms'])}")
+    waits = ", waiting for its batch included" if found.get("lane", "calls") != "calls" else ""
+    console.print(f"one request takes {latency(found['latency_ms'])}{waits}")
     print_spent(console, found)
     _print_confusions(console, found["confusions"])
     _print_misses(console, found["requests"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -25,7 +26,7 @@ from opswire.chassis.inference.errors import InferenceRefusedError, InferenceUna
 from opswire.chassis.inference.savings import saved_usd
 from opswire.chassis.inference.structured import decoded
 from opswire.intent.evaluation.expectations import EvaluationError
-from opswire.intent.evaluation.runner import Say
+from opswire.intent.evaluation.runner import SAID_EVERY_S, Say
 
 Value = TypeVar("Value")
 AGAIN = "repeat the same command: it goes on where it was"
@@ -50,6 +51,7 @@ class BatchModel:
         self._waiting: list[tuple[BatchItem, asyncio.Future[BatchResult]]] = []
         self._files: list[Path] = []
         self._running: set[asyncio.Task[None]] = set()
+        self._said_s, self._said = 0.0, ""
         self.seen = Usage()
 
     async def decide(self, call: InferenceCall, schema: OutputSchema[Value]) -> Reply[Value]:
@@ -120,6 +122,10 @@ class BatchModel:
                 future.set_result(found[item.custom_id])
 
     def _note(self, progress: BatchProgress) -> None:
+        now_s = time.monotonic()
+        if progress.state == self._said and now_s - self._said_s < SAID_EVERY_S:
+            return
+        self._said_s, self._said = now_s, progress.state
         failed = f", {progress.failed} failed" if progress.failed else ""
         self._say(f"batch {progress.state}: {progress.answered} of {progress.total} calls answered{failed}")
 
