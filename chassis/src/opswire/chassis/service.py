@@ -33,7 +33,7 @@ from opswire.chassis.settings import ServiceSettings
 from opswire.chassis.sinks import sinks_of
 from opswire.chassis.telemetry import exporter
 from opswire.contracts.route import Consumer, Route
-from opswire.contracts.routes import CHANGES, FACTS, PARKED, PROGRESS, ROUTES
+from opswire.contracts.routes import CHANGES, FACTS, NOT_STORED, PARKED, PROGRESS, ROUTES
 from pydantic import ValidationError
 from starlette.routing import BaseRoute
 
@@ -107,7 +107,7 @@ class Service:
             for route in ROUTES
             if self.name in (*route.senders, *route.watchers, *(consumer.service for consumer in route.consumers))
         }
-        return (touched | {FACTS, PARKED, CHANGES}) - {PROGRESS}
+        return (touched | {FACTS, PARKED, CHANGES}) - {PROGRESS, NOT_STORED}
 
     async def _serve_http(self) -> None:
         app = create_health_app(self.name, self.version, self._states, self.metrics, self.http_routes, self._shown)

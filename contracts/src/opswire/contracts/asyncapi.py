@@ -30,6 +30,9 @@ _PARAMETERS = {
     "service": "The service that parked the message.",
     "parked_id": "The parked record; the same for the same message.",
     "due_s": "The second, since 1970, in which deadlines fall due.",
+    "holder_id": "The process that caches; a new one at every start.",
+    "nonce": "The nonce of the invalidation.",
+    "query_id": "The question's own id.",
 }
 _HEADERS: dict[str, tuple[str, JsonObject]] = {
     envelope.HEADER_SPECVERSION: ("The version of CloudEvents.", {"const": envelope.SPECVERSION}),
