@@ -58,6 +58,6 @@ faults *ARGS:
 train OUT=".opswire/classifier":
     python -m opswire.intent.classifier.train --out {{ OUT }}
 
-# The real vLLM on this machine's CPU: install (about 3.5 GB), serve, train or status
+# The real vLLM on this machine's CPU: install (about 3.5 GB), serve, train, measure or status
 vllm-cpu ACTION="status" *ARGS:
     @python deploy/vllm-cpu/manage.py {{ ACTION }} {{ ARGS }}

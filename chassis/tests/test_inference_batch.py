@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from opswire.chassis.inference.batch.transport import BatchTransport, Waiting
 from opswire.chassis.inference.call import Message, Usage
 from opswire.chassis.inference.endpoint import Endpoint
 from opswire.chassis.inference.errors import InferenceTimeoutError, InferenceUnavailableError
-from opswire.chassis.testing.scripted_batches import BatchScript, Fate, ScriptedBatches
+from opswire.chassis.testing.scripted_batches import BatchScript, FakeBatch, Fate, ScriptedBatches
 
 FAST = Waiting(first_s=0.001, most_s=0.002, errors_max=5)
 KINDS = ("openai", "anthropic")
@@ -126,26 +127,31 @@ async def test_rate_limits_and_faults_while_polling_are_waited_out(
         waits.append(seconds)
         await asyncio.sleep(0)
 
-    provider.scripts.append(BatchScript(polls=8, poll_errors=[429, 500, 503, 429]))
+    provider.scripts.append(BatchScript(polls=8, poll_errors=[429, 500, 503, 429], retry_after_s=9))
     waiting = Waiting(first_s=1.0, most_s=4.0, growth=2.0, sleep=noted)
     found = await run(kind, provider, tmp_path, items(2), waiting)
     assert set(found.values()) == {"answer to question 0", "answer to question 1"}
     errors, polls = waits[:4], waits[4:]
-    assert all(low <= wait <= high for wait, low, high in zip(errors, (0.5, 1, 2, 2), (1, 2, 4, 4), strict=True))
+    assert (errors[0], errors[3]) == (9, 9), "the provider said when to come back"
+    assert 1 <= errors[1] <= 2 <= errors[2] <= 4
     assert all(low <= wait <= high for wait, low, high in zip(polls[:3], (0.5, 1, 2), (1, 2, 4), strict=True))
-    assert max(waits) <= 4.0
-    assert len(set(waits)) > 4, "without chance all clients ask at the same moment"
+    assert max(polls) <= 4.0
+    assert len(set(polls)) > 4, "without chance all clients ask at the same moment"
 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_doubtful_submission_is_looked_for_before_anything_is_sent_again(
     kind: str, provider: ScriptedBatches, tmp_path: Path
 ) -> None:
-    """The batch was made, and the answer was an error of the server in front of it."""
+    """The batch was made, and the answer was an error of the server in front of it. Others' batches lie beside it."""
+    (tmp_path / "others").mkdir()
+    await run(kind, provider, tmp_path / "others", items(3))
+    provider.batches.append(FakeBatch("unended", [{}] * 5, BatchScript(polls=10**9), {}, time.time()))
     provider.scripts.append(BatchScript(submission_status=502))
-    found = await run(kind, provider, tmp_path, items(3))
+    async with asyncio.timeout(30):
+        found = await run(kind, provider, tmp_path, items(3))
     assert found["q-2"] == "answer to question 2"
-    assert len(provider.batches) == 1
+    assert len(provider.batches) == 3
 
 
 KILLED = """

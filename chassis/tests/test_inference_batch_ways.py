@@ -183,10 +183,18 @@ def test_lines_that_cannot_be_read_are_left_out() -> None:
 
 @pytest.mark.parametrize(("status", "failure"), [(400, Failure.REFUSED), (429, Failure.BROKEN), (500, Failure.BROKEN)])
 def test_what_a_status_in_a_line_means(status: int, failure: Failure) -> None:
-    line = {"custom_id": "a", "response": {"status_code": status, "body": {"error": {"message": "no\x1b[31m way"}}}}
+    line = {"custom_id": "a", "response": {"status_code": status, "body": {"error": {"message": "no  way"}}}}
     found = next(read_lines(json.dumps(line).encode()))
-    assert found.failure is failure
-    assert found.text is None
+    assert (found.failure, found.text, found.detail) == (failure, None, "no way")
+
+
+def test_the_reason_in_a_line_of_vllms_runner_is_read() -> None:
+    """As vLLM 0.32's `run_batch` wrote it."""
+    said = {"message": "This model's maximum context length is 2048 tokens.", "type": "BadRequestError", "code": 400}
+    response = {"status_code": 400, "request_id": "vllm-batch-97e27419a2569656", "body": None}
+    line = {"id": "vllm-8ace", "custom_id": "too-long", "response": response, "error": {"error": said}}
+    (found,) = read_lines(json.dumps(line).encode())
+    assert (found.failure, found.detail) == (Failure.REFUSED, said["message"])
 
 
 def test_the_provider_decides_the_way() -> None:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
-from opswire.chassis.inference.breaker import FAILURES_MAX, OPEN_FIRST_S, OPEN_LONGEST_S, Breaker, BreakerState
+from opswire.chassis.inference.breaker import (
+    FAILING_S,
+    FAILURES_MAX,
+    OPEN_FIRST_S,
+    OPEN_LONGEST_S,
+    Breaker,
+    BreakerState,
+)
 from opswire.chassis.inference.errors import InferenceUnavailableError
 from opswire.chassis.inference.health import KEPT_S, Health
 
@@ -19,25 +26,54 @@ class Clock:
         return self.now_s
 
 
+def failing(breaker: Breaker, clock: Clock, calls: int) -> None:
+    """Calls one after the other that all fail."""
+    for _ in range(calls):
+        ticket = breaker.admit()
+        assert ticket is not None
+        clock.now_s += 0.001
+        breaker.failed(ticket)
+
+
 def opened(clock: Clock) -> Breaker:
     """A breaker that has just opened."""
     breaker = Breaker(clock)
-    for _ in range(FAILURES_MAX):
-        ticket = breaker.admit()
-        assert ticket is not None
-        breaker.failed(ticket)
+    failing(breaker, clock, FAILURES_MAX)
     return breaker
 
 
 def test_it_opens_after_failures_in_a_row_only() -> None:
-    breaker = Breaker(Clock())
-    for _ in range(FAILURES_MAX * 3):
-        breaker.failed(0)
+    clock = Clock()
+    breaker = Breaker(clock)
+    for _ in range(3):
+        failing(breaker, clock, FAILURES_MAX - 1)
         breaker.succeeded()
     assert breaker.state is BreakerState.CLOSED
-    for _ in range(FAILURES_MAX):
-        breaker.failed(0)
+    failing(breaker, clock, FAILURES_MAX)
     assert (breaker.state, breaker.admit()) == (BreakerState.OPEN, None)
+
+
+def test_calls_that_ran_together_and_failed_together_are_one_failure() -> None:
+    clock = Clock()
+    breaker = Breaker(clock)
+    tickets = [breaker.admit() for _ in range(50)]
+    clock.now_s += 0.2
+    for ticket in tickets:
+        assert ticket is not None
+        breaker.failed(ticket)
+    assert breaker.state is BreakerState.CLOSED
+
+
+def test_failures_that_go_on_for_a_second_without_a_success_open_it() -> None:
+    clock = Clock()
+    breaker = Breaker(clock)
+    tickets = [breaker.admit() for _ in range(FAILURES_MAX)]
+    for ticket in tickets:
+        assert ticket is not None
+        assert breaker.state is BreakerState.CLOSED
+        breaker.failed(ticket)
+        clock.now_s += FAILING_S / (FAILURES_MAX - 1)
+    assert breaker.state is BreakerState.OPEN
 
 
 def test_one_probe_at_a_time_and_its_success_closes() -> None:
@@ -46,11 +82,12 @@ def test_one_probe_at_a_time_and_its_success_closes() -> None:
     clock.now_s += OPEN_FIRST_S
     assert breaker.state is BreakerState.HALF_OPEN
     assert breaker.would_admit
-    assert breaker.admit()
+    assert breaker.admit() is not None
     assert not breaker.would_admit
     assert breaker.admit() is None
     breaker.succeeded()
-    assert (breaker.state, breaker.admit()) == (BreakerState.CLOSED, 0)
+    assert breaker.state is BreakerState.CLOSED
+    assert breaker.admit() is not None
 
 
 def test_a_failed_probe_waits_twice_as_long_up_to_a_minute() -> None:
@@ -63,7 +100,7 @@ def test_a_failed_probe_waits_twice_as_long_up_to_a_minute() -> None:
         assert breaker.admit() is None
         clock.now_s += 0.01
         ticket = breaker.admit()
-        assert ticket
+        assert ticket is not None
         breaker.failed(ticket)
         waits.append(open_s)
         open_s = min(open_s * 2, OPEN_LONGEST_S)
@@ -72,15 +109,18 @@ def test_a_failed_probe_waits_twice_as_long_up_to_a_minute() -> None:
 
 def test_a_cancelled_probe_frees_the_next_and_an_old_call_frees_nothing() -> None:
     clock = Clock()
-    breaker = opened(clock)
+    breaker = Breaker(clock)
+    old = breaker.admit()
+    assert old is not None
+    failing(breaker, clock, FAILURES_MAX)
     clock.now_s += OPEN_FIRST_S
     probe = breaker.admit()
-    assert probe
-    breaker.abandoned(0)  # a call from before it opened was cancelled: the probe goes on
-    breaker.failed(0)
+    assert probe is not None
+    breaker.abandoned(old)  # a call from before it opened was cancelled, or failed: the probe goes on
+    breaker.failed(old)
     assert breaker.admit() is None
     breaker.abandoned(probe)
-    assert breaker.admit()
+    assert breaker.admit() is not None
 
 
 def test_a_good_health_check_lets_the_next_call_try() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,7 @@ BROKEN = {
     "secret in URL": ("endpoints:\n  a:\n    base_url: http://u:p@h/v1\n    model: m\n", "more than an address"),
     "missing variable": ("endpoints:\n  a:\n    provider: vllm\n    api_key: env:NOT_SET\n", "line 4: .* NOT_SET"),
     "missing key file": ("endpoints:\n  a:\n    provider: vllm\n    api_key: file:none\n", "line 4: the key file"),
+    "reserved name": ("endpoints:\n  environment: {provider: vllm}\n", "line 2: 'environment' is the name of"),
     "deep": ("endpoints: {a: {b: {c: {d: {e: {f: 1}}}}}}\n", "nested"),
     "recursive": ("endpoints: &a {b: *a}\n", "nested"),
 }
@@ -295,3 +297,16 @@ def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
     huge.write_bytes(b"#" * 1_000_001)
     with pytest.raises(ValueError, match="larger than"):
         load_configuration("assets", huge, {})
+
+
+def test_the_how_tos_file_is_one_and_its_variables_exist(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "choose-a-model-server.md").read_text()
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "vllm.key").write_text(SECRET)
+    intent = load_configuration("intent", written(tmp_path, example), {"LLM_PROVIDER": "vllm"})
+    assert intent is not None
+    assert names(intent) == ["gpu", "ollama", "environment"]
+    whole = {name for name in re.findall(r"\bLLM_[A-Z_]+\b", page) if not name.endswith("_")}
+    assert whole <= configuration.VARIABLES.keys() | configuration.FALLBACK_VARIABLES.keys()
+    left_out = configuration.VARIABLES.keys() - whole
+    assert all(name.endswith("USD_PER_MILLION_TOKENS") for name in left_out)

@@ -92,7 +92,8 @@ def _install_torch(home: Path) -> None:
     if _run(home, _pip_command(home, "install", TORCH)) == 0:
         return
     say(f"pip's own indexes have no {TORCH}; asking {TORCH_INDEX}")
-    if _run(home, _pip_command(home, "install", "--extra-index-url", TORCH_INDEX, TORCH)) != 0:
+    patience = ["--retries", "1", "--timeout", "30"]
+    if _run(home, _pip_command(home, "install", *patience, "--extra-index-url", TORCH_INDEX, TORCH)) != 0:
         raise InstallError(
             f"{TORCH} was found neither in pip's indexes nor at {TORCH_INDEX}. Put its wheel into a folder and run"
             f" again with PIP_FIND_LINKS=that folder, or set PIP_EXTRA_INDEX_URL to a mirror.\n{_log_end(home)}"

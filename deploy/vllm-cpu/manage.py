@@ -1,4 +1,4 @@
-"""`./just vllm-cpu ACTION`: install, serve, train or status of the real vLLM on this machine's CPU."""
+"""`./just vllm-cpu ACTION`: install, serve, train, measure or status of the real vLLM on this machine's CPU."""
 
 from __future__ import annotations
 
@@ -48,6 +48,14 @@ def train(arguments: argparse.Namespace) -> int:
     return subprocess.run(command, check=False).returncode
 
 
+def measure(_: argparse.Namespace) -> int:
+    """Ask the trained model for the held-out requests."""
+    held_out = home() / "pairs" / "held_out.jsonl"
+    if not held_out.is_file():
+        raise EmbeddedServerError("no held-out requests; run: ./just vllm-cpu train")
+    return subprocess.run([sys.executable, str(RECIPE / "measure.py"), str(held_out)], check=False).returncode
+
+
 def status(_: argparse.Namespace) -> int:
     """Say whether it is installed and whether a model is there."""
     try:
@@ -70,17 +78,19 @@ def main() -> int:
     serving.add_argument("--port", type=int, default=8000)
     serving.add_argument("--model", type=Path, default=None)
     training = actions.add_parser("train", help="train the small model anew, about 10 minutes on two cores")
+    actions.add_parser("measure", help="how often the trained model is right on the requests held out from training")
     training.add_argument("--out", type=Path, default=RECIPE / "model")
     arguments, arguments_left = parser.parse_known_args()
     arguments.flags = arguments_left
-    if arguments_left and arguments.action in {"install", "status"}:
+    if arguments_left and arguments.action in {"install", "status", "measure"}:
         parser.error(f"unknown: {' '.join(arguments_left)}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if arguments.action == "install":
             install.install(home())
             return 0
-        return {"serve": serve, "train": train, "status": status}[arguments.action](arguments)
+        chosen = {"serve": serve, "train": train, "measure": measure, "status": status}[arguments.action]
+        return chosen(arguments)
     except (install.InstallError, EmbeddedServerError) as error:
         install.say(str(error))
         return 1

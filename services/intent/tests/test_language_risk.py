@@ -78,3 +78,21 @@ def test_no_wording_brings_a_request_on_production_below_the_floor(intent: Inten
 def test_production_behind_hidden_characters_still_counts(names: NameIndex) -> None:
     text = "restart nginx in pro\u200bduction"
     assert risk_of(IntentName.SERVICE_RESTART, extract_entities(text, names), names, text) is Risk.HIGH
+
+
+@pytest.mark.parametrize(
+    ("intent", "text", "expected"),
+    [
+        ("file.read", "remove files below /srv that were changed last month", "HIGH"),
+        ("file.read", "please delete the volumes that the report shows", "CRITICAL"),
+        ("metrics.query", "open port 9000 for the metrics", "HIGH"),
+        ("status.check", "is cron up? if not restart it", "MEDIUM"),
+        ("logs.search", "compress the logs older than a week", "MEDIUM"),
+        ("knowledge.answer", "remove a node from the cluster: which steps?", "LOW"),
+        ("out_of_scope", "delete my holiday photos", "LOW"),
+        ("data.backup", "put the disk back how it was, there is a copy", "HIGH"),
+        ("logs.search", "who started the removal of the logs", "LOW"),
+    ],
+)
+def test_an_order_that_was_read_as_a_look_is_not_low(intent: str, text: str, expected: str, names: NameIndex) -> None:
+    assert risk_of(IntentName(intent), extract_entities(text, names), names, text) is Risk(expected)

@@ -168,13 +168,14 @@ async def test_who_joins_a_call_whose_answer_is_not_kept_asks_for_itself() -> No
 
 
 async def test_an_unsure_model_asks_back_with_its_own_reading_first() -> None:
-    scene = Scene(RESTART | {"confidence": 40, "reason": "vague"})
+    scene = Scene(RESTART | {"confidence": 40, "reason": "several"})
     with pytest.raises(UnclearRequestError) as caught:
         await scene("kick web-09")
     first = caught.value.candidates[0]
     assert (first.value, first.confidence) == ("service.restart", 0.4)
     values = [one.value for one in caught.value.candidates]
     assert len(values) == len(set(values)) == 3
+    assert "several things at once" in str(caught.value)
 
 
 @pytest.mark.parametrize(("confidence", "asks"), [(70, True), (90, False)])

@@ -61,8 +61,11 @@ def reporting(as_json: bool) -> Iterator[None]:
 
 def run(work: Coroutine[Any, Any, ResultT]) -> ResultT:
     """Run asynchronous work to its end. A broker that went away becomes NotRunningError."""
+    import structlog
     from nats.errors import ConnectionClosedError, NoServersError, OutboundBufferLimitError
 
+    # What the chassis logs is for people: standard output holds the result alone.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         return asyncio.run(work)
     except (ConnectionClosedError, NoServersError, OutboundBufferLimitError, ConnectionRefusedError) as error:

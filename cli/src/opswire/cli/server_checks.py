@@ -85,7 +85,42 @@ async def server_findings(environment: Mapping[str, str], model: str) -> tuple[b
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
         return False, [Finding("server", "wrong", "LLM_BASE_URL is no address", "http://HOST:8000/v1")]
     server = Server(url, environment.get("LLM_API_KEY", ""))
-    return await asyncio.to_thread(_look, server, model)
+    answers, found = await asyncio.to_thread(_look, server, model)
+    # It costs the server about 50,000 prompt tokens: only where it is well and its command line is not to be seen.
+    is_well = all((each.check, each.verdict) != ("server", "wrong") for each in found)
+    if is_well and (found[-1].check, found[-1].verdict) == ("priority", "note"):
+        found[-1] = await _priority_by_trying(server, environment.get("LLM_API_KEY", "")) or found[-1]
+    return answers, found
+
+
+async def _priority_by_trying(server: Server, api_key: str) -> Finding | None:
+    """For a server whose command line cannot be seen: what it does with bulk and interactive calls."""
+    from opswire.chassis.errors import OpswireError
+    from opswire.chassis.inference.endpoint import Endpoint
+    from opswire.chassis.inference.priority import heeds_priority
+    from pydantic import SecretStr
+
+    try:
+        rows = (await asyncio.to_thread(server.json, "/v1/models")).get("data") or [{}]
+        endpoint = Endpoint(
+            name="server",
+            provider="vllm",
+            base_url=f"{server.root}/v1",
+            model=str(rows[0].get("id")),
+            api_key=SecretStr(api_key) if api_key else None,
+        )
+        heeded = await heeds_priority(endpoint)
+    except (NoAnswerError, OpswireError, ValueError):
+        return None
+    return None if heeded is None else _heeded() if heeded else _ignored()
+
+
+def _heeded() -> Finding:
+    return Finding("priority", "ok", "interactive calls go before bulk ones")
+
+
+def _ignored() -> Finding:
+    return Finding("priority", "wrong", "the field `priority` is ignored: bulk calls delay all others", SHARED_FLAGS)
 
 
 def _look(server: Server, planned: str) -> tuple[bool, list[Finding]]:
@@ -169,8 +204,8 @@ def _priority(server: Server) -> list[Finding]:
         except OSError:
             return [Finding("priority", "note", "the server's --config file is not to be read from here", SHARED_FLAGS)]
     if re.search(r"^[^#\n]*scheduling-policy[=: ]+priority", text, re.MULTILINE):
-        return [Finding("priority", "ok", "interactive calls go before bulk ones")]
-    return [Finding("priority", "wrong", "the field `priority` is ignored: bulk calls delay all others", SHARED_FLAGS)]
+        return [_heeded()]
+    return [_ignored()]
 
 
 def _command_line(port: int) -> list[str] | None:

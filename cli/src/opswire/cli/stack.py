@@ -80,6 +80,8 @@ def environment_of(state: StateDir, urls: dict[str, str], token: str, loopback: 
     inherited = dict(os.environ)
     inherited.setdefault("OPSWIRE_ALLOW_LOOPBACK", "true" if loopback else "false")
     inherited.setdefault("OPSWIRE_INVENTORY_URL", f"sqlite:///{state.path / 'inventory.sqlite3'}")
+    # Where `opswire inference use` writes, so that it also reaches services that were started without a model.
+    inherited.setdefault("OPSWIRE_INFERENCE_FILE", str(state.path / "inference.yaml"))
     if MODEL in urls:
         inherited |= model_settings(urls)
     return inherited | {

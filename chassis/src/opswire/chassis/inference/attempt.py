@@ -9,7 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from opswire.chassis.inference.backend import Answer, Question
-from opswire.chassis.inference.breaker import USUAL, BreakerState
+from opswire.chassis.inference.breaker import BreakerState, Ticket
 from opswire.chassis.inference.call import InferenceCall
 from opswire.chassis.inference.cost import Tally, cost_usd
 from opswire.chassis.inference.errors import (
@@ -30,6 +30,8 @@ from opswire.chassis.telemetry import Span
 RECONNECT_DELAY_S = 0.05
 TELLING_TIMEOUT_S = 1.0
 """A call that had less time than this and ran out of it says nothing about the endpoint."""
+STALL_S = 0.25
+"""A timeout that is noticed so late was a stall of this process, not of the endpoint."""
 
 _random = random.Random()  # noqa: S311  jitter, not secrets
 
@@ -56,13 +58,13 @@ class Attempt:
         self.place, self.call, self.question, self.until = place, call, question, until
         self.tally, self.metrics = tally, metrics
         self.number = 0
-        self.ticket = USUAL
+        self.ticket: Ticket | None = None
         self.answer: Answer | None = None
 
     async def take_place(self) -> None:
-        """Wait for a place at the endpoint. Raises InferenceOverloadedError, CircuitOpenError, nothing else of ours.
+        """Wait for a place at the endpoint; after it, `give_place` is due.
 
-        After it, `give_place` is due.
+        Raises InferenceOverloadedError or CircuitOpenError.
         """
         place, lane = self.place, self.call.lane
         if not place.breaker.would_admit:
@@ -128,17 +130,23 @@ class Attempt:
         duration_s = (end_ns - current.start_ns) / 1e9
         self.metrics.of(place.endpoint.name, self.call.operation).failed(cause, duration_s)
         was = place.breaker.state
-        if isinstance(error, InferenceTimeoutError):
-            is_telling = duration_s >= min(TELLING_TIMEOUT_S, place.endpoint.timeout_s) or error.cause == CONNECT
-            place.breaker.failed(self.ticket) if is_telling else place.breaker.abandoned(self.ticket)
-        elif _is_alive(error):
+        assert self.ticket is not None
+        if _is_alive(error):
             place.breaker.succeeded()
-        elif isinstance(error, InferenceUnavailableError | ReplyInvalidError):
+        elif self._is_telling(error, duration_s):
             place.breaker.failed(self.ticket)
         else:
             place.breaker.abandoned(self.ticket)
         if place.breaker.state is BreakerState.OPEN and was is not BreakerState.OPEN:
             get_logger().warning("model endpoint left alone", endpoint=place.endpoint.name, cause=cause)
+
+    def _is_telling(self, error: BaseException, duration_s: float) -> bool:
+        """Whether the endpoint is to blame."""
+        if isinstance(error, InferenceTimeoutError) and error.cause != CONNECT:
+            has_had_time = duration_s >= min(TELLING_TIMEOUT_S, self.place.endpoint.timeout_s)
+            late_s = asyncio.get_running_loop().time() - self.until
+            return has_had_time and late_s < STALL_S
+        return isinstance(error, InferenceUnavailableError | ReplyInvalidError)
 
     def _refused(self, error: InferenceUnavailableError) -> InferenceUnavailableError:
         self.metrics.of(self.place.endpoint.name, self.call.operation).failed(error.cause, None)
@@ -169,8 +177,7 @@ async def _ask_once(attempt: Attempt) -> Answer:
         with attempt.sent() as current:
             try:
                 async with asyncio.timeout_at(attempt.until):
-                    backend = attempt.place.backend or await attempt.place.load()
-                    attempt.answer = await backend.answer(attempt.question, current.traceparent)
+                    attempt.answer = await attempt.place.backend.answer(attempt.question, current.traceparent)
             except TimeoutError as error:
                 raise attempt.timed_out() from error
         assert attempt.answer is not None

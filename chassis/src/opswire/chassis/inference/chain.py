@@ -70,12 +70,13 @@ async def stream_chain(
     errors: list[OpswireError] = []
     has_begun = False
     for number, place in enumerate(places):
-        until = time_for(places[number:], deadline)
-        if until is None:
-            break
         is_restart = has_begun
-        attempt = Attempt(place, call, question_for(place, call, None), until, tally, metrics)
         try:
+            await place.load(deadline)
+            until = time_for(places[number:], deadline)
+            if until is None:
+                break
+            attempt = Attempt(place, call, question_for(place, call, None), until, tally, metrics)
             async with aclosing(_streamed(attempt)) as parts:
                 async for part in parts:
                     yield place, part, is_restart
@@ -90,8 +91,7 @@ async def _streamed(attempt: Attempt) -> AsyncGenerator[str | Answer]:
     await attempt.take_place()
     try:
         with attempt.sent() as current:
-            backend = attempt.place.backend or await attempt.place.load()
-            parts = backend.stream(attempt.question, current.traceparent)
+            parts = attempt.place.backend.stream(attempt.question, current.traceparent)
             try:
                 while True:
                     part = await _next(attempt, parts)

@@ -148,12 +148,13 @@ class InferenceClient:
         errors: list[OpswireError] = []
         has_repaired = False
         for number, place in enumerate(places):
-            until = time_for(places[number:], deadline)
-            if until is None:
-                break
-            question = question_for(place, call, schema)
             is_last = number == len(places) - 1
             try:
+                await place.load(deadline)
+                until = time_for(places[number:], deadline)
+                if until is None:
+                    break
+                question = question_for(place, call, schema)
                 answer = await ask(Attempt(place, call, question, until, tally, self._metrics), is_last)
                 try:
                     value = decode(answer)
@@ -193,6 +194,7 @@ class InferenceClient:
             question = Question((message,), schema, 1, None, Lane.BULK, "warm")
             attempt = Attempt(place, call, question, loop_deadline(call), Tally(), self._metrics)
             try:
+                await place.load()
                 await ask(attempt, is_last=False)
             except InferenceUnavailableError:
                 return  # health and metrics say it; a service starts without its model server

@@ -15,7 +15,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from opswire.chassis.inference.capabilities import PLAIN, Capabilities, capabilities_of, registry
-from opswire.chassis.inference.configuration_file import SETTINGS, ChainInFile, ConfigurationFile
+from opswire.chassis.inference.configuration_file import (
+    ENVIRONMENT,
+    FALLBACK,
+    SETTINGS,
+    ChainInFile,
+    ConfigurationFile,
+)
 from opswire.chassis.inference.endpoint import Endpoint
 from opswire.chassis.inference.errors import InferenceRefusedError
 from opswire.chassis.inference.keys import key_of
@@ -24,8 +30,6 @@ from pydantic import ValidationError
 FILE_VARIABLE = "OPSWIRE_INFERENCE_FILE"
 VARIABLES = {f"LLM_{setting.upper()}": setting for setting in sorted(SETTINGS)}
 FALLBACK_VARIABLES = {f"LLM_FALLBACK_{setting.upper()}": setting for setting in sorted(SETTINGS)}
-ENVIRONMENT = "environment"
-FALLBACK = "environment-fallback"
 LOOKED_AT_EVERY_S = 1.0
 PRICES = (
     "input_usd_per_million_tokens",

@@ -12,6 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 Place: TypeAlias = tuple[str | int, ...]
 BYTES_MAX = 1_000_000
 DEPTH_MAX = 4
+ENVIRONMENT = "environment"
+FALLBACK = "environment-fallback"
+RESERVED = frozenset({ENVIRONMENT, FALLBACK})
+"""Names of the endpoints that a process' LLM_* variables make."""
 SETTINGS = frozenset(Endpoint.model_fields) - {"name"}
 
 
@@ -51,6 +55,8 @@ class ConfigurationFile:
         except ValidationError as error:
             raise ValueError(_sentence(self, error)) from error
         for name, settings in self._document.endpoints.items():
+            if name in RESERVED:
+                raise ValueError(f"{self.where('endpoints', name)}: {name!r} is the name of what LLM_* variables make")
             for setting in settings.keys() - SETTINGS:
                 known = ", ".join(sorted(SETTINGS))
                 raise ValueError(f"{self.where('endpoints', name, setting)}: there is no setting {setting!r}: {known}")
@@ -84,6 +90,10 @@ class ConfigurationFile:
         if self.endpoints:
             return ChainInFile(chain=tuple(self.endpoints)), self.where("endpoints")
         return None
+
+    def own_chains(self) -> dict[str, str]:
+        """The services that have a chain of their own, and where it stands."""
+        return {service: self.where("services", service) for service in self._document.services}
 
     def where(self, *place: str | int) -> str:
         """File and line of a setting, or of the nearest thing around it."""

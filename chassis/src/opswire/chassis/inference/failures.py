@@ -65,6 +65,8 @@ def of_sdk(endpoint: Endpoint, error: Exception) -> OpswireError:
         response = getattr(error, "response", None)
         headers = response.headers if response is not None else {}
         return of_status(endpoint, status, getattr(error, "body", None), headers.get("retry-after"))
+    if isinstance(error.__cause__, OpswireError):
+        return error.__cause__  # the anthropic SDK takes any error of its transport for a broken connection
     return of_connection(endpoint, error)
 
 

@@ -10,7 +10,7 @@ from opswire.chassis.inference.backend import Backend
 from opswire.chassis.inference.breaker import Breaker
 from opswire.chassis.inference.capabilities import Capabilities, capabilities_of
 from opswire.chassis.inference.endpoint import Endpoint
-from opswire.chassis.inference.errors import InferenceRefusedError
+from opswire.chassis.inference.errors import InferenceRefusedError, InferenceTimeoutError
 from opswire.chassis.inference.health import Health
 from opswire.chassis.inference.lanes import Lanes
 from opswire.chassis.inference.spans import AttemptSpans
@@ -26,22 +26,32 @@ class Place:
         self.lanes = Lanes(endpoint.name, endpoint.concurrency_max, endpoint.queue_max)
         self.spans = AttemptSpans(endpoint)
         self.health = Health(self._check)
-        self.backend: Backend | None = None
-        """The SDK's client; None until `load`."""
+        self._backend: Backend | None = None
         self._users = 0
         self._is_retired = False
         self._closing: asyncio.Task[None] | None = None
 
-    async def load(self) -> Backend:
-        """The SDK's client, made once. Importing an SDK takes up to a second: it happens here, off the loop.
+    @property
+    def backend(self) -> Backend:
+        """The SDK's client; `load` comes first."""
+        assert self._backend is not None, "load() was not awaited"
+        return self._backend
 
-        Raises InferenceRefusedError where the SDK is not installed.
+    async def load(self, until: float | None = None) -> None:
+        """Make the SDK's client, once. Importing an SDK takes up to a second: it happens here, off the loop.
+
+        Before any attempt, so that it is taken for no slowness of the endpoint. `until` is in the loop's time. Raises
+        InferenceRefusedError where the SDK is not installed, InferenceTimeoutError when it was not loaded in time.
         """
-        if self.backend is None:
-            make = await asyncio.to_thread(_maker_of, self.capabilities.protocol)
-            if self.backend is None:  # another call may have been first
-                self.backend = make(self.endpoint, self.capabilities)
-        return self.backend
+        if self._backend is not None:
+            return
+        try:
+            async with asyncio.timeout_at(until):
+                make = await asyncio.to_thread(_maker_of, self.capabilities.protocol)
+        except TimeoutError as error:
+            raise InferenceTimeoutError("the model client was not loaded in time", "loading") from error
+        if self._backend is None:  # another call may have been first
+            self._backend = make(self.endpoint, self.capabilities)
 
     def hold(self) -> None:
         """A call begins that may use it."""
@@ -85,7 +95,8 @@ class Place:
         }
 
     async def _check(self) -> None:
-        await (await self.load()).check()
+        await self.load()
+        await self.backend.check()
         self.breaker.seen_well()
 
     def _close_when_idle(self) -> None:
@@ -94,8 +105,8 @@ class Place:
 
     async def _close(self) -> None:
         await self.health.close()
-        if self.backend is not None:
-            await self.backend.close()
+        if self._backend is not None:
+            await self._backend.close()
 
 
 def _maker_of(protocol: str) -> Callable[[Endpoint, Capabilities], Backend]:

@@ -10,6 +10,7 @@ import socket
 import ssl
 import struct
 import sys
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -24,11 +25,13 @@ REPLY_BYTES_MAX = 1_048_576
 ERROR_BYTES_MAX = 65_536
 KEEP_ALIVE_S = 4.0
 """vLLM closes idle connections after 5 s; a call must not start on one that is about to close."""
+URLS_MAX = 64
 ROUND_TRIP = "opswire.round_trip_ns"
 _UNWANTED_PREFIX = "x-stainless-"
 _UNWANTED = frozenset({"openai-organization", "openai-project", "accept-encoding", "connection", "user-agent"})
 _TCP_INFO = 11
 _MINIMUM_ROUND_TRIP_AT = 148  # tcpi_min_rtt of Linux's struct tcp_info, microseconds
+_UNMEASURED_US = 10_000_000  # the kernel says 2^32 - 1 before its first measurement
 
 
 class BoundedHttpClient(httpx2.AsyncClient):
@@ -40,6 +43,8 @@ class BoundedHttpClient(httpx2.AsyncClient):
         self._connect_timeout_s = connect_timeout_s
         self._opened: aiohttp.ClientSession | None = None
         self._urls: dict[str, yarl.URL] = {}
+        self._parsed_urls: dict[str, httpx2.URL] = {}
+        self._round_trips = _RoundTrips()
 
     def build_request(self, method: str, url: httpx2.URL | str, **parts: Any) -> httpx2.Request:
         """The SDK's request without the merging of URLs, cookies and parameters that it has done itself."""
@@ -48,7 +53,7 @@ class BoundedHttpClient(httpx2.AsyncClient):
         given = parts.get("headers") or ()
         items = given.multi_items() if isinstance(given, httpx2.Headers) else given
         headers = [(name, value) for name, value in items if _is_wanted(name)]
-        return httpx2.Request(method, url, headers=headers, content=parts.get("content"))
+        return httpx2.Request(method, self._parsed(url), headers=headers, content=parts.get("content"))
 
     async def send(self, request: httpx2.Request, *, stream: bool = False, **_: Any) -> httpx2.Response:
         """Send, and read the reply unless `stream`. Raises httpx2's errors and ReplyTooLargeError."""
@@ -60,7 +65,7 @@ class BoundedHttpClient(httpx2.AsyncClient):
                 data=request.content or None,
                 allow_redirects=False,
             )
-        extensions = {ROUND_TRIP: _round_trip_ns(reply)}
+        extensions = {ROUND_TRIP: self._round_trips.smallest_ns()}
         if stream and reply.status < 400 and _is_plain(reply):
             body = _BoundedStream(reply)
             return httpx2.Response(
@@ -80,7 +85,12 @@ class BoundedHttpClient(httpx2.AsyncClient):
 
     def _session(self) -> aiohttp.ClientSession:
         if self._opened is None:
-            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S, ssl=_tls(self._address))
+            connector = aiohttp.TCPConnector(
+                limit=0,
+                keepalive_timeout=KEEP_ALIVE_S,
+                ssl=_tls(self._address),
+                socket_factory=self._round_trips.open,
+            )
             self._opened = aiohttp.ClientSession(
                 connector=connector,
                 auto_decompress=False,
@@ -92,11 +102,22 @@ class BoundedHttpClient(httpx2.AsyncClient):
             )
         return self._opened
 
+    def _parsed(self, url: httpx2.URL | str) -> httpx2.URL:
+        """The few addresses of an endpoint are parsed once."""
+        if isinstance(url, httpx2.URL):
+            return url
+        found = self._parsed_urls.get(url)
+        if found is None:
+            found = httpx2.URL(url)
+            if len(self._parsed_urls) < URLS_MAX:
+                self._parsed_urls[url] = found
+        return found
+
     def _url(self, text: str) -> yarl.URL:
         found = self._urls.get(text)
         if found is None:
             found = yarl.URL(text, encoded=True)
-            if len(self._urls) < 64:
+            if len(self._urls) < URLS_MAX:
                 self._urls[text] = found
         return found
 
@@ -185,23 +206,33 @@ def _as_httpx2_errors(is_reading: bool = False) -> Iterator[None]:
         raise httpx2.ReadError(str(error) or type(error).__name__) from error
 
 
-def _round_trip_ns(reply: aiohttp.ClientResponse) -> int:
-    """The smallest round trip that the kernel has seen on this connection; 0 where it does not tell."""
-    connection = reply.connection
-    transport = connection.transport if connection is not None else None
-    if transport is None or not sys.platform.startswith("linux"):
-        return 0
-    opened = transport.get_extra_info("socket")
-    if opened is None:
-        return 0
-    try:
-        info = opened.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _MINIMUM_ROUND_TRIP_AT + 4)
-    except OSError:
-        return 0
-    if len(info) < _MINIMUM_ROUND_TRIP_AT + 4:
-        return 0
-    (round_trip_us,) = struct.unpack_from("=I", info, _MINIMUM_ROUND_TRIP_AT)
-    return round_trip_us * 1_000 if round_trip_us < 10_000_000 else 0
+class _RoundTrips:
+    """How far away the server is, by what the kernel has seen on the youngest connection to it."""
+
+    def __init__(self) -> None:
+        self._youngest: weakref.ref[socket.socket] | None = None
+        self._known_ns = 0
+
+    def open(self, address: tuple[Any, ...]) -> socket.socket:
+        """A new connection's socket; aiohttp's way to give us one."""
+        family, kind, protocol = address[:3]
+        opened = socket.socket(family, kind, protocol)
+        self._youngest = weakref.ref(opened)
+        return opened
+
+    def smallest_ns(self) -> int:
+        """The smallest round trip; 0 where the kernel does not tell. Unlike the mean it holds no delayed answers."""
+        opened = self._youngest() if self._youngest is not None else None
+        if opened is None or not sys.platform.startswith("linux"):
+            return self._known_ns
+        try:
+            info = opened.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _MINIMUM_ROUND_TRIP_AT + 4)
+        except OSError:
+            return self._known_ns  # closed
+        if len(info) == _MINIMUM_ROUND_TRIP_AT + 4:
+            (round_trip_us,) = struct.unpack_from("=I", info, _MINIMUM_ROUND_TRIP_AT)
+            self._known_ns = round_trip_us * 1_000 if round_trip_us < _UNMEASURED_US else 0
+        return self._known_ns
 
 
 def _tls(address: yarl.URL) -> ssl.SSLContext | bool:

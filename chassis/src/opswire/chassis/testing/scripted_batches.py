@@ -48,7 +48,8 @@ class BatchScript:
     polls: int = 1
     """How often it is asked for before it has ended."""
     poll_errors: list[int] = field(default_factory=list)
-    """HTTP statuses that answer the first polls; 429 says to come back in a moment."""
+    """HTTP statuses that answer the first polls; 429 says when to come back."""
+    retry_after_s: float = 0
     fates: dict[int, Fate] = field(default_factory=dict)
     fails_as_a_whole: bool = False
     answers_submission: bool = True
@@ -177,7 +178,7 @@ class ScriptedBatches:
         if batch is None:
             return _error(404)
         if batch.script.poll_errors:
-            return _error(batch.script.poll_errors.pop(0))
+            return _error(batch.script.poll_errors.pop(0), batch.script.retry_after_s)
         batch.polled += 1
         self.polled.set()
         return JSONResponse(shape(batch))
@@ -267,8 +268,8 @@ def _file(file_id: str, size: int) -> Json:
     }
 
 
-def _error(status: int) -> Response:
-    headers = {"retry-after": "0"} if status == 429 else {}
+def _error(status: int, retry_after_s: float = 0) -> Response:
+    headers = {"retry-after": f"{retry_after_s:g}"} if status == 429 else {}
     body = {"type": "error", "error": {"type": "scripted", "code": "scripted", "message": f"scripted {status}"}}
     return JSONResponse(body, status_code=status, headers=headers)
 

@@ -254,7 +254,9 @@ class Connection(asyncio.Protocol):
         return self._task
 
     async def send(self, call: ScriptedCall, data: bytes) -> None:
-        """Send, and wait while the client does not read."""
+        """Send, and wait while the client does not read. Cancelled when it has gone."""
+        if self._transport.is_closing():
+            await asyncio.sleep(0)  # the loop's turn to say so: an event that is set would not give it
         self._transport.write(data)
         call.sent_bytes += len(data)
         await self._writable.wait()

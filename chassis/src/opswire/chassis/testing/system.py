@@ -177,7 +177,7 @@ class System:
         classifier = Path(tempfile.gettempdir()) / "opswire-tests" / "classifier"
         classifier.parent.mkdir(exist_ok=True)
         return (
-            {key: value for key, value in os.environ.items() if not key.startswith("OPSWIRE_")}
+            {key: value for key, value in os.environ.items() if not key.startswith(("OPSWIRE_", "LLM_"))}
             | {
                 "OPSWIRE_NATS_URL": self.nats.url,
                 "OPSWIRE_VALKEY_URL": self.valkey.url,

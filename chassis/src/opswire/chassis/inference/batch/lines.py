@@ -59,6 +59,8 @@ def _result(custom_id: str, line: dict[str, Any]) -> BatchResult:
     status = response.get("status_code", 200 if error is None else 500)
     body = response.get("body") or {}
     said = error or (body.get("error") if isinstance(body, dict) else None)
+    if isinstance(said, dict) and isinstance(said.get("error"), dict):
+        said = said["error"]  # vLLM's runner wraps it once more
     if said or status >= 300:
         return BatchResult(custom_id, None, failure=_failure(status, said), detail=_words(said) or f"HTTP {status}")
     try:

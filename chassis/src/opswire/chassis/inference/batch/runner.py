@@ -6,7 +6,7 @@ import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 from opswire.chassis.inference.batch.items import BatchResult
@@ -32,12 +32,17 @@ class ProgramBatches:
         folder: Path,
         python: Path | None = None,
         arguments: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
         program: Sequence[str] = VLLM,
     ) -> None:
-        """`python` is that of vLLM's own environment; `arguments` are added behind the model."""
+        """`python` is that of vLLM's own environment; `arguments` are added behind the model.
+
+        Without `environment` the program has ours.
+        """
         self._endpoint, self._folder = endpoint, folder
         self._command = [str(python or sys.executable), *program]
         self._arguments = list(arguments)
+        self._environment = None if environment is None else dict(environment)
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
     @property
@@ -94,6 +99,7 @@ class ProgramBatches:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
+                    env=self._environment,
                     pass_fds=(lock,),
                 )
         except OSError as error:

@@ -17,13 +17,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from opswire.contracts.taxonomy import IntentName
+from opswire.contracts.types import Risk
 from opswire.intent.classifier.features import character_features, masked, single_words, word_features
+from opswire.intent.language.orders import contradicts_orders, least_risk_ordered
 
 FORMAT_VERSION = 1
 
+LOOK_DESPITE_ORDER = 0.02
+"""What is left of the probability of a mere look when the text's verbs order a change."""
+
 THRESHOLD = 0.5
 """A guess below this probability is no answer. On held-out rows of the project's own data, which are harder than
-everyday requests because no two are alike, it answers 85 % and is right in 86 % of them; over all rows in 79 %."""
+everyday requests because no two are alike, it answers 83 % and is right in 86 % of them; over all rows in 78 %."""
 
 
 class ClassifierFileError(ValueError):
@@ -57,6 +62,7 @@ class Classifier:
         self._weights = weights
         self._bias = bias
         self._temperature = temperature
+        self._looks = np.array([contradicts_orders(label) for label in labels])
         self.digest = digest
 
     @classmethod
@@ -86,8 +92,11 @@ class Classifier:
         )
 
     def classify(self, text: str) -> list[Guess]:
-        """Every intent with its probability, the most probable first."""
+        """Every intent with its probability, the most probable first. An order to change something is no look at it."""
         probabilities = self.probabilities(text)
+        if self._looks.any() and least_risk_ordered(text) is not Risk.LOW:
+            probabilities = np.where(self._looks, probabilities * LOOK_DESPITE_ORDER, probabilities)
+            probabilities /= probabilities.sum()
         order = np.argsort(-probabilities, kind="stable").tolist()
         values = probabilities.tolist()
         return [Guess(self._labels[index], values[index]) for index in order]

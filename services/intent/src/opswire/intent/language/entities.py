@@ -6,6 +6,9 @@ keeps the order of the text.
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
+
 from opswire.contracts.findings import Entity
 from opswire.contracts.types import ENTITIES_MAX, EntityType
 from opswire.intent.language.grammar import Token, name_by_grammar
@@ -18,6 +21,7 @@ from opswire.intent.language.vocabulary import (
     ENVIRONMENT_IF_PLACED,
     ENVIRONMENT_WORDS,
     LISTED_TYPES,
+    METRIC_PAIRS,
     METRIC_WORDS,
     NOUN_TYPES,
     OS_WORDS,
@@ -43,7 +47,26 @@ _TYPES_OF_ASSETS: dict[str, EntityType] = {
 _RUN_VERBS = frozenset({"run", "execute", "exec", "launch", "trigger"})
 _COMMAND_ENDS = frozenset("on in to for and against across from if then please".split())  # noqa: SIM905
 _SCRIPT_ENDINGS = (".sh", ".py", ".ps1", ".yml", ".yaml", ".bat", ".pl", ".rb", ".sql")
-_AFTER_ENVIRONMENT = frozenset("environment env cluster servers hosts nodes vms machines boxes db database".split())  # noqa: SIM905
+_KEPT_IN_QUOTES = frozenset({"path", "ip", "url"})
+_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_BEFORE_A_NOUN = frozenset("the a an our my your this that does do did is how".split())  # noqa: SIM905
+_AFTER_ENVIRONMENT = frozenset(
+    "environment env cluster server servers host hosts node nodes vm vms machine machines box boxes db database".split()  # noqa: SIM905
+)
+_AFTER_A_TOOL = frozenset(
+    """chart charts release releases stack stacks module modules command commands repo repository values file files
+    state container containers image images daemon hub host hosts service operator resources provider config""".split()  # noqa: SIM905
+)
+_AFTER_LOAD = frozenset({"balancer", "balancers", "balancing", "test", "tests", "the", "a", "my", "our"})
+_LISTING = re.compile(
+    r"(?:please |hubot )?(?:list(?: out)?|(?:show|give|get) (?:me )?all|(?:show|give) me|what|which)\s"
+    r"(?:(?:me|all|of|the|my|our|available|latest|current|currently|existing|open|every|active)\s)*"
+)
+_UNLISTED = frozenset(
+    """logs errors events alerts incidents metrics traces details values changes issues results contents settings
+    requests lines stats statistics tickets messages problems warnings calls docs entries commits kinds types
+    steps options things days hours keys passwords tokens credentials clauses""".split()  # noqa: SIM905
+)
 
 
 def entity_type_of(asset_type: str) -> EntityType:
@@ -71,9 +94,11 @@ def find_tokens(cleaned: str, names: NameIndex) -> list[Token]:
     """
     tokens = _scan(cleaned)
     _name_by_inventory(tokens, names)
+    _name_by_pairs(tokens)
     _name_by_lists(tokens, cleaned, names)
     _mark_commands(tokens, cleaned)
-    name_by_grammar(tokens)
+    _name_the_listed(tokens, cleaned)
+    name_by_grammar([token for token in tokens if token.group != "swallowed"])
     _unquote(tokens, cleaned)
     return [token for token in tokens if token.group != "swallowed"]
 
@@ -91,11 +116,17 @@ def _scan(cleaned: str) -> list[Token]:
             if match.start(part) >= 0:
                 start, end = match.span(part)
         token = Token(start, end, cleaned[start:end].lower(), group)
-        token.kind = SHAPE_TYPES.get(group)
+        token.kind = _kind_in_quotes(token) if group == "quoted" else SHAPE_TYPES.get(group)
         token.sure = token.kind is not None
         _trim(token, cleaned)
         tokens.append(token)
     return tokens
+
+
+def _kind_in_quotes(token: Token) -> EntityType | None:
+    """A path, an address or a link stays one in quotes."""
+    inner = SCANNER.fullmatch(token.lower[1:-1])
+    return SHAPE_TYPES.get(inner.lastgroup or "") if inner is not None and inner.lastgroup in _KEPT_IN_QUOTES else None
 
 
 def _trim(token: Token, cleaned: str) -> None:
@@ -153,6 +184,24 @@ def _is_pointed_at(tokens: list[Token], index: int) -> bool:
     return index > 0 and tokens[index - 1].lower in POINTERS and (after is None or after in PLACE_WORDS)
 
 
+def _name_by_pairs(tokens: list[Token]) -> None:
+    """What two words say together: `error rate`, `resource group shop`, `the production namespace`."""
+    for index, (first, second) in enumerate(pairwise(tokens)):
+        if first.group != "word" or second.group != "word" or first.sure or second.kind is not None:
+            continue
+        if first.lower in METRIC_PAIRS.get(second.lower, ()):
+            first.kind, first.end = EntityType.METRIC, second.end
+            second.group = "swallowed"
+        elif first.lower == "resource" and second.lower == "group":
+            # One noun: what grammar says of `namespace X` holds for it too.
+            first.lower, first.end = "namespace", second.end
+            second.group = "swallowed"
+            if index > 0 and tokens[index - 1].lower in ENVIRONMENT_WORDS:
+                tokens[index - 1].kind = EntityType.NAMESPACE
+        elif first.lower in ENVIRONMENT_WORDS and second.lower == "namespace":
+            first.kind = EntityType.NAMESPACE
+
+
 def _name_by_lists(tokens: list[Token], cleaned: str, names: NameIndex) -> None:
     """Environments, asset types, metrics, systems, tags and host-shaped words."""
     for index, token in enumerate(tokens):
@@ -165,9 +214,12 @@ def _name_by_lists(tokens: list[Token], cleaned: str, names: NameIndex) -> None:
         elif word in LISTED_TYPES:
             token.kind = EntityType.ASSET_TYPE
         elif word in METRIC_WORDS:
-            token.kind = EntityType.METRIC
+            if word != "load" or not (index + 1 < len(tokens) and tokens[index + 1].lower in _AFTER_LOAD):
+                token.kind = EntityType.METRIC
         elif word in OS_WORDS:
             token.kind = EntityType.OS
+        elif "@" in word and _EMAIL.fullmatch(word) is not None:
+            token.kind, token.sure = EntityType.USER, True
         elif word in STOP_WORDS or word in RESERVED_WORDS or word in NOUN_TYPES:
             continue
         else:
@@ -183,6 +235,25 @@ def _name_by_lists(tokens: list[Token], cleaned: str, names: NameIndex) -> None:
                 token.kind, token.sure = EntityType.HOST, True
             elif token.kind is None and word.isdigit():
                 _name_number(tokens, index)
+
+
+def _name_the_listed(tokens: list[Token], cleaned: str) -> None:
+    """`list chaos experiments`, `show me all firewall rules`: one to three plain words, the last a plural."""
+    listing = _LISTING.match(cleaned.lower())
+    if listing is None or any(token.kind is EntityType.ASSET_TYPE for token in tokens):
+        return
+    first = next((place for place, token in enumerate(tokens) if token.start >= listing.end()), len(tokens))
+    for place in range(first, min(first + 3, len(tokens))):
+        token = tokens[place]
+        if token.group != "word" or not token.is_open or token.lower in METRIC_WORDS:
+            return
+        word = token.lower
+        is_plural = word.endswith("s") and not word.endswith(("ss", "us", "is")) and word not in _UNLISTED
+        if is_plural and (place + 1 == len(tokens) or tokens[place + 1].lower in STOP_WORDS):
+            tokens[first].kind, tokens[first].end = EntityType.ASSET_TYPE, token.end
+            for covered in tokens[first + 1 : place + 1]:
+                covered.kind, covered.group = None, "swallowed"
+            return
 
 
 def _is_placed(tokens: list[Token], index: int) -> bool:
@@ -225,10 +296,18 @@ def _mark_commands(tokens: list[Token], cleaned: str) -> None:
                 token.kind = EntityType.COMMAND
         elif token.group == "word" and token.kind is None:
             is_run = before in _RUN_VERBS and token.lower in COMMANDS
-            if is_run or token.lower in CLI_HEADS:
+            if is_run or (token.lower in CLI_HEADS and not _is_spoken_of(tokens, index)):
                 _take_command_line(tokens, index, cleaned)
             elif token.lower.endswith(_SCRIPT_ENDINGS) and any(each.lower in _RUN_VERBS for each in tokens[:index]):
                 token.kind = EntityType.COMMAND
+
+
+def _is_spoken_of(tokens: list[Token], index: int) -> bool:
+    """`the helm upgrade`, `unused docker images`: a tool as a word of the sentence, not as the head of a command."""
+    if index == 0:
+        return False
+    after = tokens[index + 1].lower if index + 1 < len(tokens) else ""
+    return tokens[index - 1].lower in _BEFORE_A_NOUN or after in _AFTER_A_TOOL
 
 
 def _take_command_line(tokens: list[Token], index: int, cleaned: str) -> None:

@@ -38,6 +38,17 @@ _SUFFIX_TYPES = {
     "job": EntityType.SERVICE,
     "queue": EntityType.SERVICE,
 }
+_DESCRIBING_ENDS = frozenset(
+    """enabled enrolled based managed related facing level wide only critical priority side ready specific running
+    hosted native free""".split()  # noqa: SIM905
+)
+_PLACING = frozenset({"on", "in", "at", "from", "of", "to", "for"})
+_PARTS_OF_NOUNS = frozenset(
+    """group role account name id list data pool agent space level experience interface service session login token
+    management type count number and or with authentication authorization scope wide traffic quota isolation selector
+    policy field input story guide manual base
+    """.split()  # noqa: SIM905
+)
 _ARTICLES = frozenset({"the", "our", "my", "of", "in", "for", "is"})
 _RIGHTS = frozenset("sudo access root admin read write ssh permission permissions rights".split())  # noqa: SIM905
 
@@ -94,7 +105,8 @@ def _name_beside_noun(tokens: Sequence[Token], index: int, noun: EntityType) -> 
         named = True
     else:
         named = False
-    if noun is EntityType.HOST and after is not None and after.kind is None and after.lower.isdigit():
+    is_numbered = noun is EntityType.HOST or tokens[index].lower == "container"
+    if is_numbered and after is not None and after.kind is None and after.lower.isdigit():
         tokens[index].end = after.end
         tokens[index].kind = noun
         after.group = "swallowed"
@@ -109,8 +121,20 @@ def _name_beside_noun(tokens: Sequence[Token], index: int, noun: EntityType) -> 
         return
     if before is not None and before.is_open and not _is_ordinary(before) and _is_named(tokens, before, noun):
         before.kind = noun
-    elif after is not None and after.is_open and noun is not EntityType.ENVIRONMENT and _looks_like_a_name(after):
+    elif after is not None and after.is_open and (_looks_like_a_name(after) or _is_said_to_be(tokens, index, noun)):
         after.kind = noun
+
+
+def _is_said_to_be(tokens: Sequence[Token], index: int, noun: EntityType) -> bool:
+    """`on node alpha`, `at site oslo`, `namespace shop`, `account jdoe`: a plain word that the noun introduces."""
+    after = _at(tokens, index + 1)
+    if after is None or after.group != "word" or _is_ordinary(after) or after.lower.endswith(("s", "ing", "ed")):
+        return False
+    if noun in (EntityType.NAMESPACE, EntityType.USER):
+        return after.lower not in _PARTS_OF_NOUNS
+    before = _at(tokens, index - 1)
+    is_placed = before is not None and before.lower in _PLACING and after.lower not in _PARTS_OF_NOUNS
+    return is_placed and noun in (EntityType.HOST, EntityType.SITE)
 
 
 def _is_named(tokens: Sequence[Token], token: Token, noun: EntityType) -> bool:
@@ -133,18 +157,23 @@ def _is_ordinary(token: Token) -> bool:
 
 
 def _looks_like_a_name(token: Token) -> bool:
-    """Behind a noun only what is spelt like an identifier, or quoted, is its name."""
+    """Behind a noun only what is spelt like an identifier, or quoted, is its name. `arc-enabled` describes."""
+    if token.group == "word" and token.lower.rpartition("-")[2] in _DESCRIBING_ENDS:
+        return False
     return token.group == "quoted" or "-" in token.lower or "." in token.lower or "_" in token.lower
 
 
 def _name_after_verb(tokens: Sequence[Token], index: int) -> None:
     """`restart X`, `deploy the X`: the first word that can be a name, across articles and adjectives of age."""
+    is_any = False
     for token in tokens[index + 1 : index + 4]:
         if token.kind is not None or token.group not in ("word", "quoted"):
             return
+        is_any = is_any or token.lower in {"a", "an"}
         if token.lower in {"the", "our", "my", "a", "an", "old", "new", "latest", "whole"}:
             continue
-        if token.is_open and not _is_ordinary(token) and not token.lower.endswith("ing"):
+        is_name = token.is_open and not _is_ordinary(token) and not token.lower.endswith("ing")
+        if is_name and not (is_any and token.lower not in PRODUCTS and not _looks_like_a_name(token)):
             token.kind = _kind_after(tokens[index].lower, token.lower)
         return
 

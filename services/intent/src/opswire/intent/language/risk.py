@@ -14,10 +14,13 @@ from opswire.contracts.taxonomy import INTENTS, Effect, IntentName
 from opswire.contracts.types import EntityType, Risk
 from opswire.intent.language.names import MIXED, NameClass, NameIndex
 from opswire.intent.language.normalise import clean
+from opswire.intent.language.orders import contradicts_orders, least_risk_ordered
 from opswire.intent.language.vocabulary import ENVIRONMENT_WORDS
 
 _HIGH_INTENTS = frozenset({IntentName.ACCESS_UPDATE, IntentName.DATA_RESTORE, IntentName.SECRET_READ})
 _RELEASES = frozenset({IntentName.RELEASE_DEPLOY, IntentName.RELEASE_ROLLBACK})
+_BESIDE_REVERSALS = frozenset({IntentName.DATA_BACKUP, IntentName.CONFIG_UPDATE, IntentName.COMMAND_RUN})
+"""Writes that a restore or a rollback is easily taken for; these are HIGH."""
 _PRODUCTION = frozenset({"production", "prod", "prd"})
 _UNPRODUCTIVE = frozenset({"staging", "test", "development"})
 _WHOLE = re.compile(
@@ -30,21 +33,30 @@ _DESTRUCTION = re.compile(
     r"\b(?:databases?|volumes?|data|vms?|disks?|buckets?|namespaces?|clusters?|tables?|backups?|snapshots?|partitions?|pvcs?|nodes?)\b"
     r"|\bterraform\s+destroy|\bkubectl\s+delete|\bhelm\s+(?:uninstall|delete)|\bdelete\s+from\b|\bflushall\b"
 )
+_REVERSAL = re.compile(
+    r"\b(?:restore|revert|roll(?:ing)?[ -]?back)\b|\b(?:put|set|get|bring)\b[^.;]{1,40}"
+    r"\bback (?:to )?(?:as|how|what) \w+ was\b"
+    r"|\bback (?:to|from) (?:the |a |its |an )?(?:\w+ )?(?:snapshot|backup)\b"
+)
 _INTERRUPTION = re.compile(
     r"\b(?:shutdown|reboot|poweroff|halt|init\s+[06]|kill(?:all)?\s+-9|iptables|chmod|chown|useradd|userdel|passwd|sudo)\b"
 )
 
 
 def risk_of(intent: IntentName, entities: Sequence[Entity], names: NameIndex, text: str) -> Risk:
-    """The floor for this request. Reads are LOW and secrets HIGH; a write is at least MEDIUM, HIGH where production is
-    named or targeted, CRITICAL where it destroys data or touches all of production.
+    """The floor for this request. Reads are LOW, unless their words order a change, and secrets HIGH.
+
+    A write is at least MEDIUM, HIGH where production is named or targeted or something is put back, CRITICAL where it
+    destroys data or touches all of production.
     """
     effect = INTENTS[intent].effect
     if effect is Effect.DESTROY:
         return Risk.CRITICAL
-    if effect is not Effect.WRITE:
-        return Risk.HIGH if intent in _HIGH_INTENTS else Risk.LOW
+    if effect is not Effect.WRITE and intent in _HIGH_INTENTS:
+        return Risk.HIGH
     lower = clean(text).lower()
+    if effect is not Effect.WRITE:
+        return _floor_of_reading(intent, text, lower)
     if _DESTRUCTION.search(lower) is not None:
         return Risk.CRITICAL
     named = _environments_named(entities, lower)
@@ -60,12 +72,20 @@ def risk_of(intent: IntentName, entities: Sequence[Entity], names: NameIndex, te
     return risk
 
 
+def _floor_of_reading(intent: IntentName, text: str, lower: str) -> Risk:
+    """LOW, unless the words order what a reading cannot do: then it was read wrongly, and someone looks."""
+    ordered = least_risk_ordered(text) if contradicts_orders(intent) else Risk.LOW
+    return Risk.CRITICAL if ordered is Risk.HIGH and _DESTRUCTION.search(lower) is not None else ordered
+
+
 def _floor_of_intent(intent: IntentName, named: frozenset[str], lower: str) -> Risk:
     if intent in _HIGH_INTENTS:
         return Risk.HIGH
     if intent in _RELEASES:
         return Risk.MEDIUM if named and named <= _UNPRODUCTIVE else Risk.HIGH
     if intent is IntentName.COMMAND_RUN and _INTERRUPTION.search(lower) is not None:
+        return Risk.HIGH
+    if intent in _BESIDE_REVERSALS and _REVERSAL.search(lower) is not None:
         return Risk.HIGH
     return Risk.MEDIUM
 

@@ -23,7 +23,12 @@ _TIME = "|".join(
         r"(?:last|past|next)\s+\d+\s?[smhdw]\b",
         rf"since\s+(?:{_WHEN}|the\s+(?:deploy|release|restart|reboot|incident)\b)",
         rf"(?:every|each)\s+(?:(?:\d+|other|two|five|ten)\s*)?(?:{_UNIT}|{_DAY}|morning|evening|[smhd]\b)(?:\s+at\s+{_CLOCK})?",
-        rf"(?:hourly|daily|nightly|weekly|monthly|quarterly)\b(?:\s+at\s+{_CLOCK})?",
+        r"in\s+\d+\s+(?:seconds?|minutes?|mins?|hours?|days?|weeks?|months?)\b",
+        rf"{_DAY}\s+\d{{1,2}}(?:-\d{{1,2}}\s?|\s?[ap]m?\s?-\s?\d{{1,2}}\s?)[ap]m\b",
+        rf"{_CLOCK}\s+(?:tonight|today|tomorrow)\b",
+        rf"(?:before|after|until|till|by|from)\s+{_DATE}\b",
+        r"nightly\b(?![\w-])(?!\s+(?:[\w-]+\s+)?(?:jobs?|builds?|runs?|exports?|imports?|pipelines?)\b)",
+        rf"(?:hourly|daily|weekly|monthly|quarterly)\b(?!-)(?:\s+at\s+{_CLOCK})?",
         rf"(?:today|yesterday|tonight|tomorrow|overnight|this\s+(?:morning|afternoon|evening|week|month|weekend))\b"
         rf"(?:\s+at\s+{_CLOCK})?",
         rf"between\s+{_CLOCK}\s+and\s+{_CLOCK}",
@@ -45,7 +50,7 @@ SCANNER = re.compile(
         |(?<![\w:])(?:[0-9a-f]{{1,4}}:){{2,7}}(?::?[0-9a-f]{{1,4}})+(?:/\d{{1,3}})?(?![\w:]))
     | (?P<path>(?<![\w/])(?:~|\.{{1,2}})?/(?:[\w.@%+*~=-]+/?)*[\w*~=%+-](?:\.\w+)*|(?<!\w)[a-z]:\\[^\s"'`]*)
     | (?P<count>(?<![\w.-])(?:(?:last|first|top|latest)\s+)?(?P<count_value>\d+)(?=[\s-]{_THINGS}\b)(?!\s+days)
-        |(?<=top\s)\d+\b|(?<=replicas=)\d+|(?<=replicas\sto\s)\d+|(?<=replicas\s)\d+
+        |(?<=top\s)\d+\b|\b\d+(?=\s(?:large|bigg|small|new|old|slow|fast|late)(?:e?st)\b)|(?<=replicas=)\d+|(?<=replicas\sto\s)\d+|(?<=replicas\s)\d+
         |(?<![\w.-])\d+(?:\.\d+)?\s?(?:[kmgt]i?b|[kmgt]i|gigs?|gigabytes?|cores?)\b)
     | (?P<time>(?<![\w.-])(?:{_TIME}))
     | (?P<port>(?<!\w)port\s+\#?(?P<port_value>\d{{1,5}})\b|(?<=\w):(?P<port_suffix>\d{{2,5}})\b(?!:)

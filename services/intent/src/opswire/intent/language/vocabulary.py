@@ -52,6 +52,7 @@ NOUN_TYPES: dict[str, EntityType] = {
     "deployment": EntityType.SERVICE, "pod": EntityType.SERVICE, "statefulset": EntityType.SERVICE,
     "daemonset": EntityType.SERVICE, "job": EntityType.SERVICE, "cronjob": EntityType.SERVICE,
     "queue": EntityType.SERVICE, "container": EntityType.SERVICE, "unit": EntityType.SERVICE,
+    "pipeline": EntityType.SERVICE,
     "worker": EntityType.SERVICE, "pipelinerun": EntityType.SERVICE, "microservice": EntityType.SERVICE,
     "host": EntityType.HOST, "server": EntityType.HOST, "vm": EntityType.HOST, "node": EntityType.HOST,
     "machine": EntityType.HOST, "box": EntityType.HOST, "instance": EntityType.HOST, "switch": EntityType.HOST,
@@ -61,7 +62,7 @@ NOUN_TYPES: dict[str, EntityType] = {
     "dashboard": EntityType.APPLICATION, "chart": EntityType.APPLICATION,
     "user": EntityType.USER, "account": EntityType.USER,
     "package": EntityType.PACKAGE,
-    "cluster": EntityType.ENVIRONMENT,
+    "cluster": EntityType.ENVIRONMENT, "environment": EntityType.ENVIRONMENT, "site": EntityType.SITE,
     "tag": EntityType.TAG, "label": EntityType.TAG,
 }  # fmt: skip
 """The nouns that say what the name before or after them is."""
@@ -98,6 +99,14 @@ METRIC_WORDS = _words("""
     utilisation traffic p50 p90 p95 p99 inodes io iowait temperature
 """)
 
+METRIC_PAIRS: dict[str, frozenset[str]] = {
+    "rate": _words("error success request burn hit failure"), "rates": _words("error success request"),
+    "time": _words("response"), "times": _words("response"), "average": _words("load"),
+    "depth": _words("queue"), "length": _words("queue"), "usage": _words("disk"), "lag": _words("replication consumer"),
+    "loss": _words("packet"), "size": _words("heap"),
+}  # fmt: skip
+"""Metrics of two words: the second one, and what may stand before it."""
+
 OS_WORDS = _words("""
     windows linux ubuntu debian rhel centos fedora alpine macos rocky almalinux suse sles freebsd solaris
     esxi aix
@@ -119,7 +128,7 @@ STOP_WORDS = _words("""
     so just still only also too very more most less least than about after before since until during between
     both few many much such own via per using use running named called everything anything something nothing
     everyone someone failing failed broken slow stuck stable existing available unavailable entire healthy
-    unhealthy read-only down dead bad good sure
+    unhealthy multiple several various read-only down dead bad good sure
 """)
 
 RESERVED_WORDS = _words("""

@@ -22,6 +22,7 @@ from opswire.intent.language.names import NameIndex
 from opswire.intent.language.normalise import normalise
 from opswire.intent.language.risk import risk_of
 from opswire.intent.language.template import template_of
+from opswire.intent.prompts.outputs import Reason
 from opswire.intent.usecases.ask_model import AskModel
 
 CANDIDATES_SHOWN = 3
@@ -128,7 +129,8 @@ class FindIntent:
             least = max(least, WRITES_ALONE_MIN)
         best = Guess(opinion.name, opinion.confidence)
         if opinion.confidence < least:
-            raise _unclear((best, *(guess for guess in guesses if guess.name is not opinion.name)))
+            others = (guess for guess in guesses if guess.name is not opinion.name)
+            raise _unclear((best, *others), _WHY.get(opinion.reason, ""))
         finding = self._finding(best, understood.entities, text, answer.source)
         floor = risk_of(opinion.name, [*understood.entities, *answer.added], self._names, text)
         risk = finding.risk.at_least(floor).at_least(answer.risk)
@@ -170,13 +172,19 @@ def _bounded(words: str) -> str:
     return words if len(words) <= 200 else hashlib.sha256(words.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _unclear(guesses: Sequence[Guess]) -> UnclearRequestError:
-    return UnclearRequestError(_question(guesses), _candidates(guesses))
+_WHY: dict[Reason | None, str] = {
+    Reason.SEVERAL: "It seems to ask for several things at once. ",
+    Reason.INCOMPLETE: "Something seems to be missing. ",
+}
 
 
-def _question(guesses: Sequence[Guess]) -> str:
+def _unclear(guesses: Sequence[Guess], why: str = "") -> UnclearRequestError:
+    return UnclearRequestError(_question(guesses, why), _candidates(guesses))
+
+
+def _question(guesses: Sequence[Guess], why: str) -> str:
     meanings = " or ".join(f"{INTENTS[guess.name].means!r}" for guess in guesses[:CANDIDATES_SHOWN])
-    return f"I am not sure what is asked. Did you mean {meanings}? Say it again in other words."
+    return f"I am not sure what is asked. {why}Did you mean {meanings}? Say it again in other words."
 
 
 def _candidates(guesses: Sequence[Guess]) -> list[Candidate]:
