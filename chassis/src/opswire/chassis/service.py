@@ -56,7 +56,7 @@ class Service:
         self.settings = settings
         self.metrics = Metrics()
         self.bus = Bus(name, settings)
-        self.log = InvalidationLog(self.bus, self.metrics)
+        self.log = InvalidationLog(self.bus, self.metrics, name)
         self.checks: dict[str, Callable[[], str]] = {}
         self.details: dict[str, Callable[[], Any]] = {}
         self.http_routes: list[BaseRoute] = []

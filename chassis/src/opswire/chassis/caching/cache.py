@@ -1,8 +1,14 @@
 """A two-level cache, memory and Valkey, whose entries are refused once an invalidation overtook them.
 
-Guarantee: a read that begins after an invalidation was acknowledged (stored, plus the lease) never returns a value
-whose load began before it, in any process, at either level. Valkey may be away, slow, emptied or poisoned: the answers
-are the same, slower. Errors are never cached. While the log or the lease is lost, reads go to the source.
+Guarantee: a read that begins after an invalidation was acknowledged never returns a value whose load began before it,
+in any process, at either level, whatever single fault happens. An acknowledgement is that of acknowledger.py, or
+`LEASE_S` plus a margin after the invalidation was stored. The load itself must read the source of record: what a
+lagging replica answers is as old as the replica.
+
+Valkey may be away from the start, come back, die again, be slow, emptied or filled with nonsense: the answers are the
+same, slower, and nothing needs a restart. While the log or the lease is lost, reads go to the source. Errors are never
+cached. What has expired by its time to live is not served, except that a clock set back lengthens a life in the shared
+level by one more time to live at most.
 """
 
 from __future__ import annotations
@@ -11,58 +17,35 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
-import orjson
-from cachebox import LRUCache
+from opswire.chassis.caching.counts import Counts, family_of
+from opswire.chassis.caching.entry import FORMAT, Entry, Unpacked, pack, unpack
+from opswire.chassis.caching.families import Families
+from opswire.chassis.caching.levels import Codec, Load, SharedLevel
 from opswire.chassis.caching.log import InvalidationLog
+from opswire.chassis.caching.memory import Memory
+from opswire.chassis.caching.stamp import Stamp
+from opswire.chassis.caching.transparency import GRACE_S, Transparency
 from opswire.chassis.errors import RetryableError
+from opswire.chassis.logs import get_logger
 from opswire.chassis.metrics import Metrics
 from opswire.chassis.stages import Stage
-from opswire.chassis.telemetry import span
+from opswire.chassis.telemetry import current_span, span
 
 ValueT = TypeVar("ValueT")
 JOINS_MAX = 2
 """How many flights of others a read waits for in turn before it loads for itself."""
-Load = Callable[[], Awaitable[tuple[ValueT, list[str]]]]
-"""Answers the value and the tags that it depends on."""
-
-
-class Codec(Protocol[ValueT]):
-    """How a value is written to the shared level."""
-
-    def encode(self, value: ValueT) -> bytes:
-        """The value as bytes."""
-
-    def decode(self, data: bytes) -> ValueT:
-        """The value again. Raises ValueError on foreign bytes."""
-
-
-class SharedLevel(Protocol):
-    """The shared level: bytes under a key, for a while. Never raises; away means None."""
-
-    async def get(self, key: str) -> bytes | None:
-        """The bytes, or None when there are none or the server does not answer in time."""
-
-    async def set(self, key: str, data: bytes, ttl_s: float) -> None:
-        """Keep the bytes; silently not, when the server is away."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry(Generic[ValueT]):
-    value: ValueT
-    tags: tuple[str, ...]
-    epoch: str
-    stamp: int
-    expires_s: float
-
-
-_Flight: TypeAlias = asyncio.Future[_Entry[ValueT]]
+REFRESH_SHARE = 0.1
+"""The last part of an entry's life, in which a hit loads it anew in the background."""
+WRONG_SHARE_MAX = 0.01
+MEMORY_BYTES_MAX = 64 * 1024 * 1024
+ENTRY_BYTES_MAX = 1024 * 1024
+_Flight: TypeAlias = asyncio.Future[Entry[ValueT]]
 
 
 class Cache(Generic[ValueT]):
-    """One named cache. Keys must hold everything the value depends on that no tag says."""
+    """One named cache. Keys hold what the value depends on that no tag says: tenant, identity, model, prompt."""
 
     def __init__(
         self,
@@ -74,51 +57,132 @@ class Cache(Generic[ValueT]):
         ttl_s: float,
         entries_max: int = 10_000,
         enabled: bool = True,
+        *,
+        bytes_max: int = MEMORY_BYTES_MAX,
+        entry_bytes_max: int = ENTRY_BYTES_MAX,
+        is_negative: Callable[[ValueT], bool] | None = None,
+        negative_ttl_s: float = 5.0,
+        family: Callable[[str], str] = family_of,
+        check_share: float = 0.0,
+        wrong_share_max: float = WRONG_SHARE_MAX,
+        seal: bytes = b"",
     ) -> None:
-        self._name = name
+        """Times to live are in seconds. With `seal` (at most 64 bytes) only who knows it can write the shared level."""
+        self.name = name
+        self.ttl_max_s = ttl_s
         self._codec = codec
         self._log = log
         self._shared = shared
         self._ttl_s = ttl_s
-        self._enabled = enabled
-        self._memory: LRUCache[str, _Entry[ValueT]] = LRUCache(entries_max)
+        self._entry_bytes_max = entry_bytes_max
+        self._is_negative = is_negative
+        self._negative_ttl_s = negative_ttl_s
+        self._seal = seal
+        self._span_attribute = f"opswire.cache.{name}"
+        self._memory: Memory[ValueT] = Memory(entries_max, bytes_max)
+        self._entries = self._memory.entries
         self._flights: dict[str, _Flight[ValueT]] = {}
-        self._reads = {
-            outcome: metrics.cache_reads.labels(name, outcome)
-            for outcome in ("memory", "shared", "coalesced", "miss", "bypass", "stale", "poisoned")
-        }
+        self._background: set[asyncio.Task[None]] = set()
+        self._families = Families(name, family, metrics)
+        self.transparency = Transparency(check_share, wrong_share_max)
+        self.off_reason = "" if enabled else "switched off by the settings"
+        self._sequence_min = 0
+        self._serve_until_s = 0.0
+        log.followers.append(self)
+        self.serve_until(log.lease_until_s)
 
-    async def read(self, key: str, load: Load[ValueT]) -> tuple[ValueT, str]:
+    # Hits.
+
+    def read_now(self, key: str) -> ValueT | None:
+        """What memory holds and may serve at this moment, or None; then `await read`. Nothing is refreshed by it."""
+        try:
+            entry = self._entries[key]
+        except KeyError:
+            return None
+        now_s = time.monotonic()
+        if now_s < entry.expires_s and now_s < self._serve_until_s:
+            entry.hits += 1
+            return entry.value
+        return None
+
+    async def read(
+        self, key: str, load: Load[ValueT], *, fresh: bool = False, ttl_s: float | None = None
+    ) -> tuple[ValueT, str]:
         """The value, and where it came from: `memory`, `shared`, `coalesced`, `miss` or `bypass`.
 
-        Raises what `load` raises.
+        With `fresh` it is loaded anew and kept. `ttl_s` is this entry's time to live, if not the cache's. A hit in
+        memory is an attribute of the enclosing span; everything else has a span of its own. Raises what `load` raises.
         """
+        if not fresh:
+            try:
+                entry = self._entries[key]
+            except KeyError:
+                return await self._read_elsewhere(key, load, fresh, ttl_s)
+            now_s = time.monotonic()
+            if now_s < entry.quiet_until_s and now_s < self._serve_until_s:
+                entry.hits += 1
+                current = current_span()
+                if current is not None:
+                    current.attributes[self._span_attribute] = "memory"
+                return entry.hit
+            if self._attend(key, entry, now_s, load, ttl_s):
+                entry.hits += 1
+                return entry.hit
+        return await self._read_elsewhere(key, load, fresh, ttl_s)
+
+    def _attend(self, key: str, entry: Entry[ValueT], now_s: float, load: Load[ValueT], ttl_s: float | None) -> bool:
+        """Whether an entry that needs more than a look may be served; begins what it needs."""
+        if now_s >= self._serve_until_s:
+            return False
+        if now_s >= entry.expires_s:
+            self._memory.pop(key)
+            return False
+        if entry.is_checked_next:
+            entry.is_checked_next = False
+            entry.quiet_until_s = entry.refresh_s
+            self._begin(self._compare(key, entry, load))
+        elif now_s >= entry.refresh_s:
+            entry.quiet_until_s = entry.refresh_s = entry.expires_s
+            self._begin(self._refresh(key, entry, load, ttl_s))
+        return True
+
+    # Elsewhere.
+
+    async def _read_elsewhere(
+        self, key: str, load: Load[ValueT], fresh: bool, ttl_s: float | None
+    ) -> tuple[ValueT, str]:
+        counts = self._families.of(key)
         flight: _Flight[ValueT] | None = None
-        with span("cache lookup", Stage.CACHE_LOOKUP, {"opswire.cache.name": self._name}) as current:
-            if not self._enabled or not self._log.inside_lease:
-                outcome, entry = "bypass", None
+        entry: Entry[ValueT] | None = None
+        with span("cache lookup", Stage.CACHE_LOOKUP, {"opswire.cache.name": self.name}) as current:
+            if fresh or self.off_reason or not self._log.inside_lease:
+                outcome = "bypass"
             else:
-                outcome, entry = await self._find_here(key)
+                entry = await self._join(key)
+                outcome = "coalesced" if entry is not None else "miss"
                 if entry is None:
                     # Led from here on, before anything is awaited: who comes next joins instead of asking too.
                     flight = self._lead(key)
-                    outcome, entry = await self._find_shared(key, flight)
+                    entry = await self._find_shared(key, flight, counts)
+                    outcome = "shared" if entry is not None else "miss"
             current.attributes["opswire.cache.outcome"] = outcome
-        self._reads[outcome].inc()
+        self._families.count(counts, outcome)
         if entry is not None:
             return entry.value, outcome
-        if flight is None:
-            return (await load())[0], outcome
-        return (await self._load_as_leader(key, load, flight)).value, outcome
+        if flight is not None:
+            return (await self._load_as_leader(key, load, flight, ttl_s)).value, outcome
+        return await self._load_past(key, load, fresh, ttl_s), outcome
 
-    async def _find_here(self, key: str) -> tuple[str, _Entry[ValueT] | None]:
-        """What memory holds, or what another's flight brings."""
-        entry = self._memory.get(key)
-        if entry is not None:
-            if self._is_good(entry):
-                return "memory", entry
-            self._reads["stale"].inc()
-            self._memory.pop(key, None)
+    async def _load_past(self, key: str, load: Load[ValueT], fresh: bool, ttl_s: float | None) -> ValueT:
+        """Load for this read alone. A fresh value is better than what is kept, so it is kept."""
+        stamp, begun_s = self._log.stamp, time.monotonic()
+        value, tags = await load()
+        if fresh and not self.off_reason:
+            await self._keep(key, self._entry_of(key, value, tags, stamp, begun_s, ttl_s))
+        return value
+
+    async def _join(self, key: str) -> Entry[ValueT] | None:
+        """What another's flight brings."""
         for _ in range(JOINS_MAX):
             flight = self._flights.get(key)
             if flight is None:
@@ -126,13 +190,13 @@ class Cache(Generic[ValueT]):
             joined = await asyncio.shield(flight)
             # Whoever joins another's flight checks again after it: the flight began before this read did.
             if self._is_good(joined):
-                return "coalesced", joined
-        return "miss", None
+                return joined
+        return None
 
-    def _is_good(self, entry: _Entry[ValueT]) -> bool:
+    def _is_good(self, entry: Entry[ValueT]) -> bool:
         return (
-            time.time() < entry.expires_s
-            and self._log.is_valid(entry.epoch, entry.stamp, entry.tags)
+            time.monotonic() < entry.expires_s
+            and self._log.is_valid(entry.stamp, entry.tags)
             and self._log.inside_lease
         )
 
@@ -142,74 +206,187 @@ class Cache(Generic[ValueT]):
         self._flights[key] = flight
         return flight
 
-    def _land(self, key: str, flight: _Flight[ValueT], result: _Entry[ValueT] | BaseException) -> None:
+    def _land(self, key: str, flight: _Flight[ValueT], result: Entry[ValueT] | BaseException) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]
-        if isinstance(result, _Entry):
+        if isinstance(result, Entry):
             flight.set_result(result)
         else:
             stopped = RetryableError("the read that was joined was stopped")
             flight.set_exception(result if isinstance(result, Exception) else stopped)
 
-    async def _find_shared(self, key: str, flight: _Flight[ValueT]) -> tuple[str, _Entry[ValueT] | None]:
+    async def _find_shared(self, key: str, flight: _Flight[ValueT], counts: Counts) -> Entry[ValueT] | None:
         """What the shared level holds: then the flight has landed."""
         try:
-            entry = await self._read_shared(key)
+            data = await self._shared.get(self._key(key)) if self._shared is not None else None
+            entry = None if data is None else self._read_bytes(key, data, counts)
         except BaseException as error:
             self._land(key, flight, error)
             raise
-        if entry is None:
-            return "miss", None
-        self._memory[key] = entry
-        self._land(key, flight, entry)
-        return "shared", entry
-
-    async def _read_shared(self, key: str) -> _Entry[ValueT] | None:
-        data = await self._shared.get(self._key(key)) if self._shared is not None else None
-        if data is None:
-            return None
-        try:
-            entry = self._decoded(key, data)
-        except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError):
-            self._reads["poisoned"].inc()
-            return None
-        if not self._is_good(entry):
-            self._reads["stale"].inc()
-            return None
+        if entry is not None:
+            self._memory.put(key, entry)
+            self._land(key, flight, entry)
         return entry
 
-    def _decoded(self, key: str, data: bytes) -> _Entry[ValueT]:
-        """The entry in bytes of the shared level. Raises ValueError and its like when they are not one for this key."""
-        own, epoch, stamp, expires_s, tags, text = orjson.loads(data)
-        if own != key or not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-            raise ValueError("not an entry of this key")
-        return _Entry(self._codec.decode(text.encode()), tuple(tags), str(epoch), int(stamp), float(expires_s))
+    def _read_bytes(self, key: str, data: bytes, counts: Counts) -> Entry[ValueT] | None:
+        """The entry in bytes of the shared level, when it is one and true."""
+        try:
+            found = unpack(key, data, self._seal)
+            if found.stamp.sequence < self._sequence_min or not self._log.is_valid(found.stamp, found.tags):
+                self._families.count(counts, "stale_shared")
+                return None
+            value = self._codec.decode(found.encoded)
+        except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError):
+            self._families.count(counts, "poisoned")
+            return None
+        entry = self._entry_of_shared(value, found, counts)
+        return entry if self._is_good(entry) else None
 
-    async def _load_as_leader(self, key: str, load: Load[ValueT], flight: _Flight[ValueT]) -> _Entry[ValueT]:
-        epoch, stamp = self._log.epoch, self._log.applied  # before the load: stamping after it lets a lost race in
+    def _entry_of_shared(self, value: ValueT, found: Unpacked, counts: Counts) -> Entry[ValueT]:
+        now_s = time.monotonic()
+        expires_s = now_s - found.age_s + found.ttl_s
+        refresh_s = expires_s - found.ttl_s * REFRESH_SHARE
+        hit = (value, "memory")
+        return Entry(
+            value,
+            found.tags,
+            found.stamp,
+            now_s - found.age_s,
+            expires_s,
+            refresh_s,
+            found.encoded,
+            counts,
+            refresh_s,
+            hit,
+        )
+
+    # Loads.
+
+    async def _load_as_leader(
+        self, key: str, load: Load[ValueT], flight: _Flight[ValueT], ttl_s: float | None
+    ) -> Entry[ValueT]:
+        stamp, begun_s = self._log.stamp, time.monotonic()  # before the load: stamping after it lets a lost race in
         try:
             value, tags = await load()
+            entry = self._entry_of(key, value, tags, stamp, begun_s, ttl_s)
         except BaseException as error:
             self._land(key, flight, error)
             raise
-        # Jitter, so that what was filled together does not expire together.
-        expires_s = time.time() + self._ttl_s * random.uniform(0.9, 1.1)  # noqa: S311
-        entry = _Entry(value, tuple(tags), epoch, stamp, expires_s)
         self._land(key, flight, entry)
         await self._keep(key, entry)
         return entry
 
-    async def _keep(self, key: str, entry: _Entry[ValueT]) -> None:
+    def _entry_of(
+        self, key: str, value: ValueT, tags: list[str], stamp: Stamp, begun_s: float, ttl_s: float | None
+    ) -> Entry[ValueT]:
+        counts = self._families.of(key)
+        wanted_s = self._ttl_s if ttl_s is None else ttl_s
+        if self._is_negative is not None and self._is_negative(value):
+            wanted_s = min(wanted_s, self._negative_ttl_s)
+            counts.negative_fills += 1
+        self.ttl_max_s = max(self.ttl_max_s, wanted_s)
+        # Jitter, so that what was filled together does not expire together.
+        life_s = wanted_s * random.uniform(0.9, 1.0)  # noqa: S311  no secret
+        expires_s = begun_s + life_s
+        refresh_s = expires_s - life_s * REFRESH_SHARE
+        encoded = self._codec.encode(value)
+        return Entry(
+            value, tuple(tags), stamp, begun_s, expires_s, refresh_s, encoded, counts, refresh_s, (value, "memory")
+        )
+
+    async def _keep(self, key: str, entry: Entry[ValueT]) -> None:
+        """Keep a loaded entry at both levels, unless an invalidation overtook its load."""
         if not self._is_good(entry):
+            if not self._log.is_valid(entry.stamp, entry.tags):
+                self._families.count(entry.family, "stale_memory")
             return
-        self._memory[key] = entry
+        if self.off_reason or len(entry.encoded) > self._entry_bytes_max:
+            return
+        kept = self._memory.peek(key)
+        if kept is not None and kept.loaded_s > entry.loaded_s:
+            return  # a fresh read overtook this one
+        self._memory.put(key, entry)
+        entry.family.fills += 1
         if self._shared is not None:
-            text = self._codec.encode(entry.value).decode()
-            data = orjson.dumps([key, entry.epoch, entry.stamp, entry.expires_s, entry.tags, text])
-            await self._shared.set(self._key(key), data, max(1.0, entry.expires_s - time.time()))
+            age_s, life_s = time.monotonic() - entry.loaded_s, entry.expires_s - entry.loaded_s
+            data = pack(key, entry.stamp, age_s, life_s, entry.tags, entry.encoded, self._seal)
+            await self._shared.set(self._key(key), data, life_s - age_s)
 
     def _key(self, key: str) -> str:
-        return f"opswire:{self._name}:{key}"
+        return f"opswire:{FORMAT}:{self.name}:{key}"
+
+    # In the background.
+
+    def _begin(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(self._guarded(work))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _guarded(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001  the entry is still served; whoever reads it next loads it in earnest
+            get_logger().info("a background load failed", cache=self.name, error=type(error).__name__)
+
+    async def _refresh(self, key: str, old: Entry[ValueT], load: Load[ValueT], ttl_s: float | None) -> None:
+        stamp, begun_s = self._log.stamp, time.monotonic()
+        value, tags = await load()
+        old.family.refreshes += 1
+        await self._keep(key, self._entry_of(key, value, tags, stamp, begun_s, ttl_s))
+
+    async def _compare(self, key: str, entry: Entry[ValueT], load: Load[ValueT]) -> None:
+        """Whether the source says what was served; an entry that an invalidation caught meanwhile says nothing."""
+        is_right = await self._is_like_source(entry, load)
+        if not is_right:
+            await asyncio.sleep(GRACE_S)
+            is_right = await self._is_like_source(entry, load)
+        if not self._log.is_valid(entry.stamp, entry.tags):
+            return
+        if not is_right:
+            get_logger().warning("a hit was not what its source says", cache=self.name, family=entry.family.family)
+            self._memory.pop(key)
+        reason = self.transparency.record(is_right)
+        if reason and not self.off_reason:
+            self.switch_off(reason)
+
+    async def _is_like_source(self, entry: Entry[ValueT], load: Load[ValueT]) -> bool:
+        return self._codec.encode((await load())[0]) == entry.encoded
+
+    def sample(self) -> None:
+        """Choose whose next hits are compared with their source. Called about every second."""
+        if self.transparency.share > 0:
+            for entry in self.transparency.choose([entry for _, entry in self._entries.items()]):
+                entry.is_checked_next = True
+                entry.quiet_until_s = 0.0
+
+    # Switching, and what the log says.
+
+    def switch_off(self, reason: str) -> None:
+        """Read past this cache until it is switched on again; `reason` is shown in its statistics."""
+        self.off_reason = reason or "switched off"
+        self._serve_until_s = 0.0
+        self._memory.drop_all()
+        get_logger().error("cache switched off", cache=self.name, reason=self.off_reason)
+
+    def switch_on(self) -> None:
+        """Serve again, but nothing from the shared level that was loaded before the log's next message."""
+        self.off_reason = ""
+        self._sequence_min = self._log.applied + 1
+        self.transparency.forget()
+        self.serve_until(self._log.lease_until_s)
+        get_logger().info("cache switched on", cache=self.name)
+
+    def serve_until(self, lease_until_s: float) -> None:
+        """The log's lease; the memory level is served inside it only."""
+        self._serve_until_s = 0.0 if self.off_reason else lease_until_s
+
+    def drop(self, tags: list[str]) -> None:
+        """Forget what carries any of `tags`: the log says that it changed."""
+        self._memory.drop(tags)
+
+    def drop_all(self) -> None:
+        """Forget everything."""
+        self._memory.drop_all()
 
 
 def _retrieve(flight: _Flight[ValueT]) -> None:
