@@ -1,16 +1,9 @@
-"""Translates between HTTP and the use cases.
+"""Statistics, keys and invalidation over HTTP.
 
-GET  /cache                        a page for people
 GET  /cache/stats                  all caches of all processes
-GET  /cache/history?hours=         hit rates, memory and staleness over time
 GET  /cache/keys?tag=&cache=&limit=
-GET  /cache/warm                   how far the latest warming is
-POST /cache/warm                   {} or {"requests": [...]} or {"recent": 50} or {"resume": true}
 POST /cache/invalidate/<asset>     a name or an id
 POST /cache/invalidate             {"asset": ...} | {"tags": [...]} | {"template": ...} | {"tool": ...} | {"all": true}
-GET  /openapi.json                 this, for programs
-
-Writes need `Authorization: Bearer <token>`. Errors are `{"code", "detail"}`.
 """
 
 from __future__ import annotations
@@ -19,29 +12,23 @@ import time
 
 from opswire.cache.adapters.holder_reports import HolderReports
 from opswire.cache.http.models import (
-    CanaryAnswer,
     HolderName,
     InvalidateAnswer,
     InvalidateBody,
     KeyAnswer,
     KeysAnswer,
     StatsAnswer,
-    WarmAnswer,
 )
-from opswire.cache.http.openapi import openapi
-from opswire.cache.http.operations import Operation, Parameter, answer, body_of, number
+from opswire.cache.http.operations import Operation, Parameter, answer, model_of, number
+from opswire.cache.http.over_time import OverTime
 from opswire.cache.http.shown import caches_shown, holders_shown
 from opswire.cache.usecases.statistics import Statistics
 from opswire.cache.usecases.what_to_invalidate import AssetLookup, Wish, wish_for_asset, wish_for_tags
-from opswire.chassis.body import read_body
 from opswire.chassis.caching.invalidator import Invalidator
 from opswire.chassis.caching.log import LEASE_S, MARGIN_S
-from opswire.chassis.reading import SchemaError, describe
 from opswire.contracts.caches_invalidated.tags import EVERYTHING
-from pydantic import ValidationError
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.responses import Response
 
 FENCED_AFTER_MS = (LEASE_S + MARGIN_S) * 1_000
 """How long after an invalidation was read a holder that has not heard of it may serve, at most."""
@@ -57,12 +44,18 @@ class CacheApi:
     """The handlers."""
 
     def __init__(
-        self, statistics: Statistics, reports: HolderReports, invalidator: Invalidator, lookup: AssetLookup
+        self,
+        statistics: Statistics,
+        reports: HolderReports,
+        invalidator: Invalidator,
+        lookup: AssetLookup,
+        over_time: OverTime,
     ) -> None:
         self._statistics = statistics
         self._reports = reports
         self._invalidator = invalidator
         self._lookup = lookup
+        self._over_time = over_time
 
     async def cache_stats(self, _: Request) -> Response:
         """All caches of all processes."""
@@ -70,8 +63,8 @@ class CacheApi:
             at_ns=time.time_ns(),
             caches=caches_shown(self._statistics),
             holders=holders_shown(self._statistics.holders()),
-            canary=CanaryAnswer(is_on=False),
-            warm=WarmAnswer(state="idle"),
+            canary=await self._over_time.canary(),
+            warm=await self._over_time.warm(),
         )
         return answer(found)
 
@@ -94,13 +87,7 @@ class CacheApi:
 
     async def invalidate_named(self, request: Request) -> Response:
         """What the body names."""
-        raw = await body_of(request)
-        read_body(raw)
-        try:
-            body = InvalidateBody.model_validate_json(raw)
-        except ValidationError as error:
-            raise SchemaError(describe(error)) from error
-        return await self._invalidated(await self._wish(body))
+        return await self._invalidated(await self._wish(await model_of(request, InvalidateBody)))
 
     async def _wish(self, body: InvalidateBody) -> Wish:
         if body.asset:
@@ -127,38 +114,26 @@ class CacheApi:
             )
         )
 
-
-def operations_of(api: CacheApi) -> tuple[Operation, ...]:
-    """The table."""
-    return (
-        Operation("GET", "/cache/stats", "All caches of all processes", api.cache_stats, StatsAnswer),
-        Operation("GET", "/cache/keys", "Keys in memory", api.cache_keys, KeysAnswer, parameters=KEYS_PARAMETERS),
-        Operation(
-            "POST",
-            "/cache/invalidate/{asset:path}",
-            "No process serves what depends on this asset any longer",
-            api.invalidate_asset,
-            InvalidateAnswer,
-            is_write=True,
-        ),
-        Operation(
-            "POST",
-            "/cache/invalidate",
-            "No process serves what the body names any longer",
-            api.invalidate_named,
-            InvalidateAnswer,
-            InvalidateBody,
-            is_write=True,
-        ),
-    )
-
-
-def routes_of(operations: tuple[Operation, ...], token: str | None, version: str) -> list[BaseRoute]:
-    """Every route, and the document that describes them. Without a token every write is refused."""
-    document = openapi(operations, version)
-
-    async def describe_all(_: Request) -> Response:
-        return JSONResponse(document)
-
-    routes: list[BaseRoute] = [operation.route(token) for operation in operations]
-    return [*routes, Route("/openapi.json", describe_all, methods=["GET"])]
+    def operations(self) -> tuple[Operation, ...]:
+        """Their part of the table."""
+        return (
+            Operation("GET", "/cache/stats", "All caches of all processes", self.cache_stats, StatsAnswer),
+            Operation("GET", "/cache/keys", "Keys in memory", self.cache_keys, KeysAnswer, parameters=KEYS_PARAMETERS),
+            Operation(
+                "POST",
+                "/cache/invalidate/{asset:path}",
+                "No process serves what depends on this asset any longer",
+                self.invalidate_asset,
+                InvalidateAnswer,
+                is_write=True,
+            ),
+            Operation(
+                "POST",
+                "/cache/invalidate",
+                "No process serves what the body names any longer",
+                self.invalidate_named,
+                InvalidateAnswer,
+                InvalidateBody,
+                is_write=True,
+            ),
+        )

@@ -5,15 +5,20 @@ from __future__ import annotations
 import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
+from nats.errors import Error as NatsError
 from opswire.cache.errors import BadCacheQueryError, BodyLimitError
+from opswire.chassis.body import read_body
 from opswire.chassis.errors import OpswireError, RetryableError
-from pydantic import BaseModel
+from opswire.chassis.reading import SchemaError, describe
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 BODY_BYTES_MAX = 1024 * 1024
+ModelT = TypeVar("ModelT", bound=BaseModel)
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -79,6 +84,16 @@ async def body_of(request: Request) -> bytes:
     return b"".join(chunks)
 
 
+async def model_of(request: Request, model: type[ModelT]) -> ModelT:
+    """The body as the model. Raises PoisonError for what is none, BodyLimitError."""
+    raw = await body_of(request)
+    read_body(raw)
+    try:
+        return model.model_validate_json(raw)
+    except ValidationError as error:
+        raise SchemaError(describe(error)) from error
+
+
 def _answering(operation: Operation) -> Handler:
     """Errors of ours become their status and `{"code", "detail"}`; anything else is a bug and stays one."""
     known = {parameter.name for parameter in operation.parameters}
@@ -95,6 +110,8 @@ def _answering(operation: Operation) -> Handler:
             return refusal(503, error.code, str(error))
         except OpswireError as error:
             return refusal(400, error.code, str(error))
+        except (OSError, NatsError) as error:
+            return refusal(503, "temporarily_unavailable", f"{type(error).__name__}: {error}")
 
     return respond
 

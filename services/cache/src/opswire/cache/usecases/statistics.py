@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from opswire.contracts.cache_statistics_reported import CacheStatisticsReported
@@ -13,6 +13,7 @@ COUNTERS = tuple(name for name in FamilyCounts.model_fields if name != "family")
 HITS = ("memory_hits", "shared_hits", "coalesced")
 READS = (*HITS, "misses", "bypasses")
 FORGOTTEN_AFTER_S = 60.0
+NEW_NS = 120 * 10**9
 SILENT_AFTER_S = 5.0
 """A process says what its caches do every second or two."""
 
@@ -46,6 +47,7 @@ class Statistics:
     """Keeps the last report of each process, and what was counted since anybody asked."""
 
     clock: Callable[[], float]
+    now_ns: Callable[[], int]
     counted: dict[str, dict[Key, Counts]] = field(default_factory=dict)
     """Of each process, what of its counters was taken already; restored after a restart, so nothing counts twice."""
     heard: dict[str, Heard] = field(default_factory=dict)
@@ -57,7 +59,12 @@ class Statistics:
         if known is not None and known.report.at_ns > report.at_ns:
             return
         self.heard[report.holder_id] = Heard(report, self.clock())
-        taken = self.counted.setdefault(report.holder_id, {})
+        taken = self.counted.get(report.holder_id)
+        if taken is None:
+            taken = self.counted[report.holder_id] = {}
+            if self.now_ns() - report.started_ns > NEW_NS:
+                # Running for long and new to us: what it did before belongs to no span of time that we know.
+                taken.update(_counts_of(report))
         for key, counts in _counts_of(report):
             before = taken.get(key, {})
             grown = {name: count - before.get(name, 0) for name, count in counts.items()}
@@ -89,7 +96,7 @@ class Statistics:
         return {heard.report.holder_id for heard, ago_s in self.holders() if ago_s < SILENT_AFTER_S}
 
 
-def _counts_of(report: CacheStatisticsReported) -> Iterable[tuple[Key, Counts]]:
+def _counts_of(report: CacheStatisticsReported) -> Iterator[tuple[Key, Counts]]:
     for cache in report.caches:
         for family in cache.families:
             counts = {name: int(getattr(family, name)) for name in COUNTERS}
