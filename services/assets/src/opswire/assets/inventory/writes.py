@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from opswire.assets.inventory.changes import Change, name_keys, normal_address, spoken_names
+from opswire.assets.inventory.engine import tell_of_changes
 from opswire.assets.inventory.tables import ASSET_GROUPS, ASSET_NAMES, ASSET_TAGS, ASSETS, OUTBOX
 from opswire.assets.vocabulary import fold, slug, words
 from opswire.contracts.asset_changed import AssetChanged
@@ -52,6 +53,7 @@ def apply(connection: Connection, changes: Sequence[Change], now_ns: int) -> int
     _write_assets(connection, changes, now_ns)
     _write_indexes(connection, [change.after for change in changes if change.after is not None])
     connection.execute(insert(OUTBOX), [outbox_row(change, now_ns) for change in changes])
+    tell_of_changes(connection)
     return int(connection.execute(select(func.max(OUTBOX.c.id))).scalar_one())
 
 
