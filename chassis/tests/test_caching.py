@@ -47,6 +47,7 @@ class Holder:
         self.log = InvalidationLog(self.bus, self.metrics)
         self.cache: Cache[str] = Cache("test", TextCodec(), self.log, shared, self.metrics, ttl_s=60)
         self.loads = 0
+        self.is_served = True
 
     async def read(self, key: str, value: str = "value", tag: str | None = None) -> tuple[str, str]:
         async def load() -> tuple[str, list[str]]:
@@ -54,7 +55,12 @@ class Holder:
             await asyncio.sleep(0)
             return value, [tag or key]
 
-        return await self.cache.read(key, load)
+        found = await self.cache.read(key, load)
+        while found[1] == "bypass" and self.is_served:
+            # The machine was too busy to renew the lease in time: allowed, and not what is tested.
+            await until(lambda: self.log.inside_lease)
+            found = await self.cache.read(key, load)
+        return found
 
     def count(self, outcome: str) -> float:
         return self.metrics.cache_reads.labels("test", outcome)._value.get()
@@ -255,13 +261,18 @@ async def test_valkey_killed_emptied_restarted_or_asleep_changes_no_answer(
 async def test_an_answer_that_came_too_late_is_never_taken_for_the_next_one(
     valkey: Valkey, valkey_server: ValkeyServer
 ) -> None:
-    await valkey.set("one", b"1", 60)
-    await valkey.set("two", b"2", 60)
+    for key, data in (("one", b"1"), ("two", b"2")):
+        while await valkey.get(key) != data:  # a busy machine may take longer than is waited
+            await until(lambda: not valkey.is_away)
+            await valkey.set(key, data, 60)
     valkey_server.process.send_signal(19)  # SIGSTOP
     assert await valkey.get("one") is None
     valkey_server.process.send_signal(18)  # SIGCONT
     await until(lambda: not valkey.is_away)
-    assert await valkey.get("two") == b"2"
+    assert await valkey.get("two") in (b"2", None)
+    while (found := await valkey.get("two")) is None:
+        await until(lambda: not valkey.is_away)
+    assert found == b"2"
 
 
 async def test_without_the_broker_reads_bypass_once_the_lease_is_over(
@@ -271,9 +282,11 @@ async def test_without_the_broker_reads_bypass_once_the_lease_is_over(
     await holder.read("a", "one")
     nats_server.kill()
     await until(lambda: not holder.log.inside_lease, timeout_s=LEASE_S + 1)
+    holder.is_served = False
     assert await holder.read("a", "two") == ("two", "bypass")
     await asyncio.to_thread(nats_server.start)
     await until(lambda: holder.log.inside_lease)
+    holder.is_served = True
     assert (await holder.read("a", "two"))[0] in {"one", "two"}
     await until(lambda: upstream.client.is_connected)
     sequence = await invalidate(upstream, "a")

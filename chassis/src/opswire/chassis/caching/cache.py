@@ -16,20 +16,17 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
-from typing import Generic, TypeAlias, TypeVar
+from collections.abc import Awaitable
+from typing import TypeVar
 
-from opswire.chassis.caching.counts import Counts, family_of
+from opswire.chassis.caching.counts import Counts
 from opswire.chassis.caching.entry import FORMAT, Entry, Unpacked, pack, unpack
-from opswire.chassis.caching.families import Families
-from opswire.chassis.caching.levels import Codec, Load, SharedLevel
-from opswire.chassis.caching.log import InvalidationLog
-from opswire.chassis.caching.memory import Memory
+from opswire.chassis.caching.holding import Flight, Holding
+from opswire.chassis.caching.levels import Load
 from opswire.chassis.caching.stamp import Stamp
-from opswire.chassis.caching.transparency import GRACE_S, Transparency
+from opswire.chassis.caching.transparency import GRACE_S
 from opswire.chassis.errors import RetryableError
 from opswire.chassis.logs import get_logger
-from opswire.chassis.metrics import Metrics
 from opswire.chassis.stages import Stage
 from opswire.chassis.telemetry import current_span, span
 
@@ -38,60 +35,12 @@ JOINS_MAX = 2
 """How many flights of others a read waits for in turn before it loads for itself."""
 REFRESH_SHARE = 0.1
 """The last part of an entry's life, in which a hit loads it anew in the background."""
-WRONG_SHARE_MAX = 0.01
-MEMORY_BYTES_MAX = 64 * 1024 * 1024
-ENTRY_BYTES_MAX = 1024 * 1024
-_Flight: TypeAlias = asyncio.Future[Entry[ValueT]]
 
 
-class Cache(Generic[ValueT]):
+class Cache(Holding[ValueT]):
     """One named cache. Keys hold what the value depends on that no tag says: tenant, identity, model, prompt."""
 
-    def __init__(
-        self,
-        name: str,
-        codec: Codec[ValueT],
-        log: InvalidationLog,
-        shared: SharedLevel | None,
-        metrics: Metrics,
-        ttl_s: float,
-        entries_max: int = 10_000,
-        enabled: bool = True,
-        *,
-        bytes_max: int = MEMORY_BYTES_MAX,
-        entry_bytes_max: int = ENTRY_BYTES_MAX,
-        is_negative: Callable[[ValueT], bool] | None = None,
-        negative_ttl_s: float = 5.0,
-        family: Callable[[str], str] = family_of,
-        check_share: float = 0.0,
-        wrong_share_max: float = WRONG_SHARE_MAX,
-        seal: bytes = b"",
-    ) -> None:
-        """Times to live are in seconds. With `seal` (at most 64 bytes) only who knows it can write the shared level."""
-        self.name = name
-        self.ttl_max_s = ttl_s
-        self._codec = codec
-        self._log = log
-        self._shared = shared
-        self._ttl_s = ttl_s
-        self._entry_bytes_max = entry_bytes_max
-        self._is_negative = is_negative
-        self._negative_ttl_s = negative_ttl_s
-        self._seal = seal
-        self._span_attribute = f"opswire.cache.{name}"
-        self._memory: Memory[ValueT] = Memory(entries_max, bytes_max)
-        self._entries = self._memory.entries
-        self._flights: dict[str, _Flight[ValueT]] = {}
-        self._background: set[asyncio.Task[None]] = set()
-        self._families = Families(name, family, metrics)
-        self.transparency = Transparency(check_share, wrong_share_max)
-        self.off_reason = "" if enabled else "switched off by the settings"
-        self._sequence_min = 0
-        self._serve_until_s = 0.0
-        log.followers.append(self)
-        self.serve_until(log.lease_until_s)
-
-    # Hits.
+    __slots__ = ()
 
     def read_now(self, key: str) -> ValueT | None:
         """What memory holds and may serve at this moment, or None; then `await read`. Nothing is refreshed by it."""
@@ -152,7 +101,7 @@ class Cache(Generic[ValueT]):
         self, key: str, load: Load[ValueT], fresh: bool, ttl_s: float | None
     ) -> tuple[ValueT, str]:
         counts = self._families.of(key)
-        flight: _Flight[ValueT] | None = None
+        flight: Flight[ValueT] | None = None
         entry: Entry[ValueT] | None = None
         with span("cache lookup", Stage.CACHE_LOOKUP, {"opswire.cache.name": self.name}) as current:
             if fresh or self.off_reason or not self._log.inside_lease:
@@ -200,13 +149,13 @@ class Cache(Generic[ValueT]):
             and self._log.inside_lease
         )
 
-    def _lead(self, key: str) -> _Flight[ValueT]:
-        flight: _Flight[ValueT] = asyncio.get_running_loop().create_future()
+    def _lead(self, key: str) -> Flight[ValueT]:
+        flight: Flight[ValueT] = asyncio.get_running_loop().create_future()
         flight.add_done_callback(_retrieve)
         self._flights[key] = flight
         return flight
 
-    def _land(self, key: str, flight: _Flight[ValueT], result: Entry[ValueT] | BaseException) -> None:
+    def _land(self, key: str, flight: Flight[ValueT], result: Entry[ValueT] | BaseException) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]
         if isinstance(result, Entry):
@@ -215,7 +164,7 @@ class Cache(Generic[ValueT]):
             stopped = RetryableError("the read that was joined was stopped")
             flight.set_exception(result if isinstance(result, Exception) else stopped)
 
-    async def _find_shared(self, key: str, flight: _Flight[ValueT], counts: Counts) -> Entry[ValueT] | None:
+    async def _find_shared(self, key: str, flight: Flight[ValueT], counts: Counts) -> Entry[ValueT] | None:
         """What the shared level holds: then the flight has landed."""
         try:
             data = await self._shared.get(self._key(key)) if self._shared is not None else None
@@ -263,7 +212,7 @@ class Cache(Generic[ValueT]):
     # Loads.
 
     async def _load_as_leader(
-        self, key: str, load: Load[ValueT], flight: _Flight[ValueT], ttl_s: float | None
+        self, key: str, load: Load[ValueT], flight: Flight[ValueT], ttl_s: float | None
     ) -> Entry[ValueT]:
         stamp, begun_s = self._log.stamp, time.monotonic()  # before the load: stamping after it lets a lost race in
         try:
@@ -352,44 +301,8 @@ class Cache(Generic[ValueT]):
     async def _is_like_source(self, entry: Entry[ValueT], load: Load[ValueT]) -> bool:
         return self._codec.encode((await load())[0]) == entry.encoded
 
-    def sample(self) -> None:
-        """Choose whose next hits are compared with their source. Called about every second."""
-        if self.transparency.share > 0:
-            for entry in self.transparency.choose([entry for _, entry in self._entries.items()]):
-                entry.is_checked_next = True
-                entry.quiet_until_s = 0.0
 
-    # Switching, and what the log says.
-
-    def switch_off(self, reason: str) -> None:
-        """Read past this cache until it is switched on again; `reason` is shown in its statistics."""
-        self.off_reason = reason or "switched off"
-        self._serve_until_s = 0.0
-        self._memory.drop_all()
-        get_logger().error("cache switched off", cache=self.name, reason=self.off_reason)
-
-    def switch_on(self) -> None:
-        """Serve again, but nothing from the shared level that was loaded before the log's next message."""
-        self.off_reason = ""
-        self._sequence_min = self._log.applied + 1
-        self.transparency.forget()
-        self.serve_until(self._log.lease_until_s)
-        get_logger().info("cache switched on", cache=self.name)
-
-    def serve_until(self, lease_until_s: float) -> None:
-        """The log's lease; the memory level is served inside it only."""
-        self._serve_until_s = 0.0 if self.off_reason else lease_until_s
-
-    def drop(self, tags: list[str]) -> None:
-        """Forget what carries any of `tags`: the log says that it changed."""
-        self._memory.drop(tags)
-
-    def drop_all(self) -> None:
-        """Forget everything."""
-        self._memory.drop_all()
-
-
-def _retrieve(flight: _Flight[ValueT]) -> None:
+def _retrieve(flight: Flight[ValueT]) -> None:
     """Mark a failed flight's error as seen; the leader raises it, and so does everyone who joined."""
     if not flight.cancelled():
         flight.exception()

@@ -33,6 +33,7 @@ from opswire.chassis.caching.reports import Reports
 from opswire.chassis.caching.stamp import Stamp
 from opswire.chassis.caching.storing import store
 from opswire.chassis.caching.stream_state import StreamState, stream_state
+from opswire.chassis.caching.telling import Teller, Telling
 from opswire.chassis.delivery import ack_metadata, consumer_sequence
 from opswire.chassis.errors import OpswireError
 from opswire.chassis.logs import get_logger
@@ -61,7 +62,7 @@ OnInvalidated = Callable[[int, CachesInvalidated], None]
 OnHolderChanged = Callable[[int, HolderChanged], None]
 
 
-class Follower(Protocol):
+class Follower(Telling, Protocol):
     """Something that remembers what the log may put out of date: a cache's memory level."""
 
     ttl_max_s: float
@@ -103,11 +104,15 @@ class InvalidationLog:
         self.followers: list[Follower] = []
         self.registration = Registration(bus, service)
         self.reports = Reports(bus, self.registration)
+        self.teller = Teller(
+            bus, self.registration, lambda: list(self.followers), lambda: (self.applied, self.inside_lease)
+        )
         self.on_asset_changed: OnAssetChanged | None = None
         self.on_restart: Callable[[], None] | None = None
         """Called before a history is read from its beginning: what was learnt from another one is forgotten."""
         self.on_invalidated: list[OnInvalidated] = []
         self.on_holder_changed: list[OnHolderChanged] = []
+        self.on_stop: list[Callable[[], None]] = []
         self.on_history: list[Callable[[], None]] = []
         """Called when messages of the log may have been missed: at every new history and every gap."""
 
@@ -143,6 +148,7 @@ class InvalidationLog:
         """Follow the log. Whoever listens to asset changes gets all of them from the beginning, before this returns."""
         self._bus.on_reconnected(self._refollow)
         await self._begin()
+        await self.teller.start()
         self._task = asyncio.create_task(self._hold_lease(), name="read lease")
         await self._catch_up()
 
@@ -161,7 +167,10 @@ class InvalidationLog:
             self._task.cancel()
         self._set_lease(0.0)
         self.reports.stop()
+        self.teller.stop()
         self.registration.leave()
+        for callback in self.on_stop:
+            callback()
         await self._unfollow()
 
     async def _begin(self) -> None:

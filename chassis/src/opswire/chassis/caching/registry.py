@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -58,6 +59,7 @@ class Registry:
         self.is_complete = False
         """Whether every registration before `applied` is known."""
         log.on_holder_changed.append(self._hear)
+        log.on_stop.append(self.end)
 
     def begin(self) -> None:
         """Registrations may have been missed: read them all. Those that are known stay, for they may hold leases."""
@@ -68,6 +70,11 @@ class Registry:
             self._reading.cancel()
         if self._bus.is_connected:
             self._reading = asyncio.create_task(self._read_all(), name="holder registry")
+
+    def end(self) -> None:
+        """Read nothing further."""
+        if self._reading is not None:
+            self._reading.cancel()
 
     @property
     def holders(self) -> list[Holder]:
@@ -146,4 +153,5 @@ class Registry:
                     self._hear(message.metadata.sequence.stream, change)
                     pending = message.metadata.num_pending
         finally:
-            await subscription.unsubscribe()
+            with contextlib.suppress(NatsError):  # its own error must not stand in for a cancellation
+                await subscription.unsubscribe()
