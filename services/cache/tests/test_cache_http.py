@@ -2,73 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterator
 from typing import Any
 
-import nats
 import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from opswire.chassis.embedded.nats_server import NatsServer
 from opswire.contracts.cache_keys_asked import CacheKeysAsked
 from opswire.contracts.cache_keys_told import CacheKeysTold
 from opswire.contracts.cache_keys_told.v1 import CachedKey
-from opswire.contracts.cache_statistics_reported import CacheStatisticsReported
-from opswire.contracts.cache_statistics_reported.v1 import CacheStatistics, FamilyCounts, KeyHits
 from opswire.contracts.caches_invalidated import CachesInvalidated
-from opswire.contracts.routes import CACHE_KEYS_ASKED, CACHE_KEYS_TOLD, CACHE_STATISTICS_REPORTED, CACHES_INVALIDATED
+from opswire.contracts.routes import CACHE_KEYS_ASKED, CACHE_KEYS_TOLD, CACHES_INVALIDATED
 
 
-@pytest.fixture
-async def client(nats_server: NatsServer) -> AsyncIterator[Client]:
-    connection = await nats.connect(nats_server.url)
-    yield connection
-    await connection.close()
-
-
-def report_of(holder_id: str, hits: int, misses: int, **more: Any) -> CacheStatisticsReported:
-    family = FamilyCounts(family="named", memory_hits=hits, misses=misses)
-    cache = CacheStatistics(
-        cache="context",
-        is_on=True,
-        entries=3,
-        bytes=1_200,
-        oldest_age_s=5.0,
-        families=[family],
-        top_keys=[KeyHits(key="web-01", hits=hits)],
-        **more,
-    )
-    return CacheStatisticsReported(
-        holder_id=holder_id,
-        service="assets",
-        started_ns=1,
-        applied=7,
-        inside_lease=True,
-        caches=[cache],
-        at_ns=time.time_ns(),
-    )
-
-
-async def tell(client: Client, report: CacheStatisticsReported) -> None:
-    await client.publish(CACHE_STATISTICS_REPORTED.subject(holder_id=report.holder_id), report.to_bytes())
-    await client.flush()
-
-
-async def stats_with(running: Any, *holders: str) -> dict[str, Any]:
+async def stats_with(running: Any, *holders: str) -> Any:
     """The statistics once all of `holders` are in them."""
-    async with asyncio.timeout(10):
-        while True:
-            _, found = await running.call("GET", "/cache/stats")
-            if set(holders) <= {holder["holder_id"] for holder in found["holders"]}:
-                return dict(found)
-            await asyncio.sleep(0.01)
+    return await running.until(
+        "/cache/stats", lambda found: set(holders) <= {holder["holder_id"] for holder in found["holders"]}
+    )
 
 
-async def test_statistics_are_added_up_over_the_processes_that_serve(cache_service: Any, client: Client) -> None:
-    await tell(client, report_of("assets-a", hits=30, misses=10))
-    await tell(client, report_of("assets-b", hits=10, misses=0, checked=50, wrong=1))
+async def test_statistics_are_added_up_over_the_processes_that_serve(cache_service: Any, tell: Any) -> None:
+    await tell("assets-a", hits=30, misses=10)
+    await tell("assets-b", hits=10, misses=0, checked=50, wrong=1)
     found = await stats_with(cache_service, "assets-a", "assets-b")
     context = next(cache for cache in found["caches"] if cache["name"] == "context")
     assert context["counts"]["memory_hits"] == 40
@@ -81,17 +36,19 @@ async def test_statistics_are_added_up_over_the_processes_that_serve(cache_servi
     assert told["assets-a"] == "serving"
 
 
-async def test_an_unreadable_report_changes_nothing(cache_service: Any, client: Client) -> None:
+async def test_an_unreadable_report_changes_nothing(cache_service: Any, client: Client, tell: Any) -> None:
     await client.publish("opswire.caches.v1.statistics.x", b"[1]")
     await client.publish("opswire.caches.v1.statistics.x", b'{"holder_id": 3}')
-    await tell(client, report_of("assets-a", hits=1, misses=1))
+    await tell("assets-a", hits=1, misses=1)
     found = await stats_with(cache_service, "assets-a")
     assert "x" not in {holder["holder_id"] for holder in found["holders"]}
 
 
-async def test_keys_come_from_the_processes_and_who_is_silent_is_named(cache_service: Any, client: Client) -> None:
-    await tell(client, report_of("assets-a", hits=1, misses=1))
-    await tell(client, report_of("assets-mute", hits=1, misses=1))
+async def test_keys_come_from_the_processes_and_who_is_silent_is_named(
+    cache_service: Any, client: Client, tell: Any
+) -> None:
+    await tell("assets-a", hits=1, misses=1)
+    await tell("assets-mute", hits=1, misses=1)
     await stats_with(cache_service, "assets-a", "assets-mute")
 
     async def answer(message: Msg) -> None:

@@ -32,7 +32,6 @@ from opswire.chassis.service import Service
 from opswire.contracts.routes import ASSET_CHANGED
 
 VERSION = version("opswire-cache")
-HISTORY_WRITE_S = 5.0
 CANARY_SOURCE = "canary"
 
 
@@ -94,7 +93,7 @@ class _Parts:
             except OSError as error:
                 get_logger().warning("the history waits for its disk", reason=str(error))
             self.metrics.holders.set(len(self._statistics.living()))
-            await asyncio.sleep(HISTORY_WRITE_S)
+            await asyncio.sleep(self._settings.cache_history_write_s)
 
     async def run_canary(self) -> None:
         """A round every few seconds, for ever; what a round needs may be away."""

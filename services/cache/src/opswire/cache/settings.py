@@ -18,6 +18,8 @@ class CacheSettings(ServiceSettings):
     cache_history_keep_h: Annotated[float, Field(ge=1, le=24 * 31)] = 48.0
     cache_history_bucket_s: Annotated[int, Field(ge=1, le=3_600)] = 60
     """One point of the history: what happened in this many seconds."""
+    cache_history_write_s: Annotated[float, Field(gt=0, le=3_600)] = 5.0
+    """How much of the history a power cut may cost."""
     canary_interval_s: Annotated[float, Field(ge=0, le=3_600)] = 0.0
     """How often the canary is changed and read; 0 is off. Each round is one request, kept as all requests are."""
     canary_asset: Name = "opswire-canary"
