@@ -54,6 +54,8 @@ async def create_app(settings: AssetsSettings | None = None) -> Service:
         await OutboxPublisher(inventory, service.sender, published, settings.outbox_poll_s).run()
 
     service.background.append(publish_changes)
+    if inventory.tells:
+        service.background.append(inventory.listen)
     return service
 
 

@@ -104,6 +104,8 @@ class OutboxRow:
     subject: str
     message_id: str
     body: bytes
+    bulk: bool = False
+    """Whether it belongs to an import of many assets, which gives way to changes by hand."""
 
 
 class Importer(Protocol):

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from opswire.assets.inventory.changes import normal_address
-from opswire.assets.inventory.tables import ASSET_GROUPS, ASSET_NAMES, ASSET_TAGS, ASSETS, OUTBOX
+from opswire.assets.inventory.tables import ASSET_GROUPS, ASSET_NAMES, ASSET_TAGS, ASSETS, LANE_BY_HAND, OUTBOX
 from opswire.assets.records import AssetFilter
 from opswire.assets.vocabulary import asset_type, environment, fold, slug, words_pattern
 from opswire.contracts.findings import Asset
@@ -28,12 +28,18 @@ BY_NAME = (
 BY_ADDRESS = select(ASSETS.c.document).where(ASSETS.c.address == bindparam("address")).order_by(ASSETS.c.name_key)
 ALL_NAMES = select(ASSETS.c.name, ASSETS.c.type, ASSETS.c.environment).order_by(ASSETS.c.name_key)
 OUTBOX_PENDING = (
-    select(OUTBOX.c.id, OUTBOX.c.subject, OUTBOX.c.message_id, OUTBOX.c.body)
-    .order_by(OUTBOX.c.id)
+    select(OUTBOX.c.id, OUTBOX.c.subject, OUTBOX.c.message_id, OUTBOX.c.body, OUTBOX.c.lane)
+    .order_by(OUTBOX.c.lane, OUTBOX.c.id)
     .limit(bindparam("most"))
 )
-OUTBOX_FIRST = select(func.min(OUTBOX.c.id))
-OUTBOX_LAST = select(func.max(OUTBOX.c.id))
+OUTBOX_LAST = select(func.max(OUTBOX.c.id)).where(OUTBOX.c.lane == LANE_BY_HAND)
+_LANE_OF = select(OUTBOX.c.lane).where(OUTBOX.c.id == bindparam("outbox_id")).scalar_subquery()
+OUTBOX_WAITING = (
+    select(OUTBOX.c.id)
+    .where(OUTBOX.c.id <= bindparam("outbox_id"), OUTBOX.c.lane <= func.coalesce(_LANE_OF, LANE_BY_HAND))
+    .limit(1)
+)
+OUTBOX_COUNT = select(func.count()).select_from(OUTBOX)
 
 Shape = tuple[tuple[str, int], ...]
 Values = dict[str, Any]

@@ -10,8 +10,10 @@ from typing import Any, Self, TypeVar
 from opswire.assets.errors import AssetNotFoundError, InventoryUnavailableError, NameTakenError
 from opswire.assets.inventory import changes, queries, transactions
 from opswire.assets.inventory.engine import Engines, open_engines
+from opswire.assets.inventory.listening import can_listen, listen
 from opswire.assets.inventory.migrate import migrate
 from opswire.assets.inventory.near import nearest
+from opswire.assets.inventory.tables import LANE_BULK, LANE_BY_HAND
 from opswire.assets.records import AssetFilter, AssetRecord, ImportReport, OutboxRow
 from opswire.assets.vocabulary import fold
 from opswire.contracts.findings import Asset, Candidate
@@ -21,6 +23,8 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 UPSERT_BATCH = 1_000
 NAMESAKES_MAX = 64
 STATISTICS_CHANGES_MIN = 100
+BY_HAND_MAX = 100
+"""An import of more records than this gives way, in the outbox, to changes by hand."""
 
 ResultT = TypeVar("ResultT")
 
@@ -32,8 +36,9 @@ class Inventory:
     after another; `changed` is set after each, for whoever empties the outbox.
     """
 
-    def __init__(self, engines: Engines) -> None:
+    def __init__(self, engines: Engines, url: str) -> None:
         self._engines = engines
+        self._url = url
         self._reader: Connection | None = None
         self._write_lock = asyncio.Lock()
         self._sent = asyncio.Condition()
@@ -51,7 +56,16 @@ class Inventory:
             await asyncio.to_thread(migrate, url)
         except SQLAlchemyError as error:
             raise InventoryUnavailableError(f"the inventory cannot be opened: {_reason(error)}") from error
-        return cls(open_engines(url))
+        return cls(open_engines(url), url)
+
+    @property
+    def tells(self) -> bool:
+        """Whether the database says by itself that another process changed something; `listen` then hears it."""
+        return can_listen(self._url)
+
+    async def listen(self) -> None:
+        """Set `changed` for every commit of any process, for ever. Only where the database `tells`."""
+        await listen(self._url, self.changed.set)
 
     async def close(self) -> None:
         """Wait for a write in progress, then close all connections."""
@@ -111,11 +125,12 @@ class Inventory:
         `origin` is stored as the attribute `origin` of what it creates.
         """
         report = ImportReport()
+        lane = LANE_BULK if len(records) > BY_HAND_MAX else LANE_BY_HAND
         seen: dict[str, int] = {}
         for start in range(0, len(records), UPSERT_BATCH):
             batch = transactions.without_repeats(records[start : start + UPSERT_BATCH], seen, report)
             if batch:
-                await self._write(partial(transactions.upsert, records=batch, origin=origin, report=report))
+                await self._write(partial(transactions.upsert, records=batch, origin=origin, report=report, lane=lane))
         if report.created + report.updated >= STATISTICS_CHANGES_MIN:
             await self._renew_statistics()
         return report
@@ -135,9 +150,12 @@ class Inventory:
     # Outbox
 
     async def outbox_pending(self, limit: int = 100) -> list[OutboxRow]:
-        """The oldest messages that were not yet reported as sent, in order. They may have been sent all the same."""
+        """The messages to send next: those of changes by hand, then those of imports, each in order.
+
+        What one asset has waiting is always in order. They may have been sent all the same.
+        """
         rows = await self._rows(queries.OUTBOX_PENDING, {"most": limit})
-        return [OutboxRow(row[0], row[1], row[2], bytes(row[3])) for row in rows]
+        return [OutboxRow(row[0], row[1], row[2], bytes(row[3]), row[4] == LANE_BULK) for row in rows]
 
     async def outbox_sent(self, ids: Iterable[int]) -> None:
         """Forget messages whose publish was acknowledged."""
@@ -147,14 +165,21 @@ class Inventory:
             self._sent.notify_all()
 
     async def outbox_latest(self) -> int:
-        """The highest id that waits, 0 when none does."""
+        """The highest id of a change by hand that waits, 0 when none does."""
         rows = await self._rows(queries.OUTBOX_LAST, {})
         return int(rows[0][0] or 0)
 
     async def outbox_is_sent(self, outbox_id: int) -> bool:
-        """Whether every message up to this id was reported as sent."""
-        rows = await self._rows(queries.OUTBOX_FIRST, {})
-        return rows[0][0] is None or int(rows[0][0]) > outbox_id
+        """Whether every message up to this id, in its lane, was reported as sent."""
+        return not await self._rows(queries.OUTBOX_WAITING, {"outbox_id": outbox_id})
+
+    async def outbox_count(self) -> int:
+        """How many messages wait."""
+        return int((await self._rows(queries.OUTBOX_COUNT, {}))[0][0])
+
+    async def outbox_unreadable(self, row: OutboxRow) -> None:
+        """Take out a message that nobody can read; what its asset is now is told in its stead, in the same transaction."""
+        await self._write(partial(transactions.tell_anew, row=row))
 
     async def wait_sent(self, outbox_id: int, timeout_s: float) -> bool:
         """Wait until every message up to this id is reported as sent by this process; False when the time is over."""

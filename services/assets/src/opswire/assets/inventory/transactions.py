@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from opswire.assets.errors import AssetInUseError, AssetNotFoundError, InvalidAssetError, NameTakenError
 from opswire.assets.inventory import changes, writes
 from opswire.assets.inventory.changes import Change, EditValue
-from opswire.assets.inventory.tables import OUTBOX
-from opswire.assets.records import AssetRecord, ImportReport, LineNote
+from opswire.assets.inventory.tables import LANE_BY_HAND, OUTBOX
+from opswire.assets.records import AssetRecord, ImportReport, LineNote, OutboxRow
 from opswire.assets.vocabulary import fold
 from opswire.contracts.findings import Asset
 from sqlalchemy import Connection, delete
@@ -31,7 +31,9 @@ def without_repeats(records: Iterable[AssetRecord], seen: dict[str, int], report
     return fresh
 
 
-def upsert(connection: Connection, records: Sequence[AssetRecord], origin: str, report: ImportReport) -> None:
+def upsert(
+    connection: Connection, records: Sequence[AssetRecord], origin: str, report: ImportReport, lane: int = LANE_BY_HAND
+) -> None:
     """Write the records that make a difference and count all of them in the report."""
     known = writes.assets_named(connection, (record.name for record in records))
     made: list[Change] = []
@@ -50,7 +52,7 @@ def upsert(connection: Connection, records: Sequence[AssetRecord], origin: str, 
         else:
             report.updated += 1
         made.append(Change(before, after))
-    report.outbox_id = max(report.outbox_id, writes.apply(connection, made, time.time_ns()))
+    report.outbox_id = max(report.outbox_id, writes.apply(connection, made, time.time_ns(), lane))
 
 
 def edit(connection: Connection, name: str, values: Mapping[str, EditValue]) -> Asset:
@@ -96,6 +98,13 @@ def forget(connection: Connection, outbox_ids: Sequence[int]) -> None:
     """Delete sent messages from the outbox."""
     for start in range(0, len(outbox_ids), 500):
         connection.execute(delete(OUTBOX).where(OUTBOX.c.id.in_(outbox_ids[start : start + 500])))
+
+
+def tell_anew(connection: Connection, row: OutboxRow) -> None:
+    """Replace a message that cannot be read by one of what its asset is now; nothing comes for a replacement's own."""
+    connection.execute(delete(OUTBOX).where(OUTBOX.c.id == row.id))
+    if not row.message_id.endswith(writes.ANEW):
+        writes.tell_of_state(connection, row.subject, time.time_ns())
 
 
 def _one(connection: Connection, name: str) -> Asset:
