@@ -32,7 +32,7 @@ def print_statistics(console: Console, found: dict[str, Any]) -> None:
         cells += [counts["stale_memory"] + counts["stale_shared"], cache["entries"]]
         rate, size = _share(counts["hit_rate"]), _size(cache["bytes"])
         table.add_row(name, rate, *(f"{cell:,}" for cell in cells), size)
-    console.print(table if found["caches"] else "No process has spoken of a cache within the last minute.")
+    _print_whole(console, table, "No process has spoken of a cache within the last minute.")
     for cache in found["caches"]:
         if not cache["is_on"]:
             console.print(Text(f"{harmless(cache['name'])} is off: {harmless(cache['off_reason'])}", style="red"))
@@ -53,7 +53,7 @@ def print_keys(console: Console, found: dict[str, Any]) -> None:
     for key in found["keys"]:
         cells = [key["cache"], key["holder_id"], str(key["hits"]), f"{key['age_s']:.0f} s", _size(key["bytes"])]
         table.add_row(*(Text(harmless(cell)) for cell in (*cells, key["key"], ", ".join(key["tags"]))))
-    console.print(table if found["keys"] else "No key in memory matches.")
+    _print_whole(console, table, "No key in memory matches.")
     if found["is_cut"]:
         console.print(Text("There are more: raise --limit, or name a --tag or --cache.", style="dim"))
     for holder in found["silent"]:
@@ -95,6 +95,16 @@ def print_canary(console: Console, found: dict[str, Any]) -> None:
     if found["failed"]:
         error = f": {harmless(found['last_error'])}" if found["last_error"] else ""
         console.print(Text(f"{found['failed']:,} rounds failed{error}", style="yellow"))
+
+
+def _print_whole(console: Console, table: Table, otherwise: str) -> None:
+    """The table with nothing cut: half a figure means nothing. A narrow terminal folds the lines."""
+    if not table.row_count:
+        console.print(otherwise)
+        return
+    widths = [max(len(str(cell)) for cell in (column.header, *column.cells)) for column in table.columns]
+    console.width = max(console.width, sum(widths) + 2 * len(widths))
+    console.print(table)
 
 
 def _share(rate: float | None) -> str:

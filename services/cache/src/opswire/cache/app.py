@@ -102,6 +102,7 @@ class _Parts:
         name = self._settings.canary_asset
         canary = Canary(name, self._inventory, bus, time.monotonic, time.time_ns())
         while True:
+            await asyncio.sleep(self._settings.canary_interval_s)
             took_s, stale_reads, failure = 0.0, 0, ""
             try:
                 found = await canary.round()
@@ -117,7 +118,6 @@ class _Parts:
                 await self._rounds.keep(took_s, stale_reads, failure)
             except OSError as error:
                 get_logger().warning("a canary round was not kept", reason=str(error))
-            await asyncio.sleep(self._settings.canary_interval_s)
 
     async def stop(self) -> None:
         """Write what is not written yet, and close."""

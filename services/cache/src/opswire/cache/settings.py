@@ -21,7 +21,11 @@ class CacheSettings(ServiceSettings):
     cache_history_write_s: Annotated[float, Field(gt=0, le=3_600)] = 5.0
     """How much of the history a power cut may cost."""
     canary_interval_s: Annotated[float, Field(ge=0, le=3_600)] = 0.0
-    """How often the canary is changed and read; 0 is off. Each round is one request, kept as all requests are."""
+    """How often the canary is changed and read; 0 is off.
+
+    Each round is one request, kept as all requests are, and a change of the inventory: what depends on the inventory as
+    a whole is loaded anew after it.
+    """
     canary_asset: Name = "opswire-canary"
     warm_file: Path | None = None
     """Common requests, one in a line; `#` begins a comment."""

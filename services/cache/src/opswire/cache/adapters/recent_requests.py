@@ -58,7 +58,9 @@ class RecentRequests:
             REQUEST_SUBMITTED.wildcard, stream=FACTS, config=config, ordered_consumer=True
         )
         try:
-            pending = (await subscription.consumer_info()).num_pending
+            info = await subscription.consumer_info()
+            # What was delivered before we could ask is no longer pending, and not read yet either.
+            pending = (info.num_pending or 0) + (info.delivered.consumer_seq if info.delivered else 0)
             async with asyncio.timeout(READ_WITHIN_S):
                 while pending:
                     message = await subscription.next_msg(timeout=READ_WITHIN_S)

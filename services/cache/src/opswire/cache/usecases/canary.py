@@ -15,7 +15,7 @@ ACKNOWLEDGED_WITHIN_S = 5.0
 READS_MAX = 10
 INVENTORY_TEXT = """assets:
   - name: {name}
-    type: host
+    type: canary
     environment: test
     criticality: low
     owner: opswire
