@@ -61,7 +61,7 @@ class _Parts:
         self._inventory = Inventory(settings.assets_url, self._token)
         self._statistics = Statistics(time.monotonic, time.time_ns)
         self._database = Database(settings.history_path)
-        self._history = HistoryStore(self._database, settings.cache_history_keep_h * 3_600)
+        self._history = HistoryStore(self._database, settings.cache_history_days * 86_400)
         self._rounds = CanaryRounds(self._database)
         self.metrics = CacheMetrics(service.metrics.registry)
         self._acknowledger.on_acknowledged.append(self.metrics.on_acknowledged)

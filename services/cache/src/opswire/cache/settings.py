@@ -15,7 +15,7 @@ class CacheSettings(ServiceSettings):
 
     assets_url: str | None = None
     """Where the assets service answers over HTTP: which id a name has, and where the canary is changed."""
-    cache_history_keep_h: Annotated[float, Field(ge=1, le=24 * 31)] = 48.0
+    cache_history_days: Annotated[float, Field(ge=1, le=31)] = 2.0
     cache_history_bucket_s: Annotated[int, Field(ge=1, le=3_600)] = 60
     """One point of the history: what happened in this many seconds."""
     cache_history_write_s: Annotated[float, Field(gt=0, le=3_600)] = 5.0
