@@ -118,6 +118,12 @@ async def start_cache(make_settings: Callable[..., CacheSettings]) -> AsyncItera
             await service.stop()
 
 
+@pytest.fixture
+def as_running() -> Callable[[Service], Running]:
+    """Calls to a service that a test made itself."""
+    return Running
+
+
 @pytest_asyncio.fixture
 async def cache_service(start_cache: Callable[..., Any]) -> Running:
     """A running cache service without an inventory."""

@@ -132,7 +132,14 @@ async def test_a_bad_body_is_refused_with_its_code(cache_service: Any, body: byt
     assert refused["code"] == code
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=-1", "limit=x", "limit=%C2%B2", "page=2"])
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=1001", "limit=-1", "limit=x", "limit=%C2%B2", "page=2", f"tag={'x' * 301}"]
+)
 async def test_a_bad_parameter_is_refused(cache_service: Any, query: str) -> None:
     status, refused = await cache_service.call("GET", f"/cache/keys?{query}")
+    assert (status, refused["code"]) == (400, "bad_query")
+
+
+async def test_a_name_that_is_too_long_is_refused_and_not_cut(cache_service: Any) -> None:
+    status, refused = await cache_service.call("POST", f"/cache/invalidate/{'x' * 257}")
     assert (status, refused["code"]) == (400, "bad_query")

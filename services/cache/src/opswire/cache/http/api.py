@@ -19,7 +19,7 @@ from opswire.cache.http.models import (
     KeysAnswer,
     StatsAnswer,
 )
-from opswire.cache.http.operations import Operation, Parameter, answer, model_of, number
+from opswire.cache.http.operations import Operation, Parameter, answer, model_of, number, text
 from opswire.cache.http.over_time import OverTime
 from opswire.cache.http.shown import caches_shown, holders_shown
 from opswire.cache.usecases.statistics import Statistics
@@ -32,6 +32,8 @@ from starlette.responses import Response
 
 FENCED_AFTER_MS = (LEASE_S + MARGIN_S) * 1_000
 """How long after an invalidation was read a holder that has not heard of it may serve, at most."""
+NAME_MAX = 256
+TEXTS_MAX = {"tag": 300, "cache": NAME_MAX}
 LIMIT = Parameter("limit", "At most so many keys of each cache and process.", 100, 1_000)
 KEYS_PARAMETERS = (
     Parameter("tag", "Only keys that carry this tag."),
@@ -70,7 +72,7 @@ class CacheApi:
 
     async def cache_keys(self, request: Request) -> Response:
         """What the processes have in memory now."""
-        tag, cache = (request.query_params.get(name, "")[:256] for name in ("tag", "cache"))
+        tag, cache = (text(request.query_params.get(name, ""), name, most) for name, most in TEXTS_MAX.items())
         expected = self._statistics.living()
         told = await self._reports.ask_keys(tag, cache, number(request, LIMIT))
         keys = [
@@ -83,7 +85,9 @@ class CacheApi:
 
     async def invalidate_asset(self, request: Request) -> Response:
         """Everything that depends on one asset."""
-        return await self._invalidated(await wish_for_asset(request.path_params["asset"][:256], self._lookup))
+        return await self._invalidated(
+            await wish_for_asset(text(request.path_params["asset"], "asset", NAME_MAX), self._lookup)
+        )
 
     async def invalidate_named(self, request: Request) -> Response:
         """What the body names."""

@@ -64,12 +64,19 @@ def refusal(status: int, code: str, detail: str) -> JSONResponse:
 
 def number(request: Request, parameter: Parameter) -> int:
     """A whole number in its bounds. Raises BadCacheQueryError."""
-    text = request.query_params.get(parameter.name)
-    if text is None:
+    given = request.query_params.get(parameter.name)
+    if given is None:
         return parameter.default
-    if not (text.isascii() and text.isdecimal() and len(text) < 10 and 0 < int(text) <= parameter.most):
+    if not (given.isascii() and given.isdecimal() and len(given) < 10 and 0 < int(given) <= parameter.most):
         raise BadCacheQueryError(f"{parameter.name} is a whole number from 1 to {parameter.most}")
-    return int(text)
+    return int(given)
+
+
+def text(value: str, name: str, most: int) -> str:
+    """A text within its bound: one that is cut would name something else. Raises BadCacheQueryError."""
+    if len(value) > most:
+        raise BadCacheQueryError(f"{name} has at most {most} characters")
+    return value
 
 
 async def body_of(request: Request) -> bytes:
