@@ -66,6 +66,7 @@ class _Parts:
         self.metrics = CacheMetrics(service.metrics.registry)
         self._acknowledger.on_acknowledged.append(self.metrics.on_acknowledged)
         self._warmer: Warmer
+        self._canary_bus: CanaryBus
 
     async def start(self) -> None:
         """Open the history, listen to the holders, offer the HTTP side. Raises OSError when the history cannot be."""
@@ -77,6 +78,8 @@ class _Parts:
         client = service.bus.client
         reports = HolderReports(client, service.sender, self._statistics)
         await reports.start()
+        self._canary_bus = CanaryBus(Requests(client, service.sender, CANARY_SOURCE))
+        self._acknowledger.on_acknowledged.append(self._canary_bus.on_acknowledged)
         requests = Requests(client, service.sender, settings.warm_source)
         self._warmer = Warmer(WarmRuns(self._database), requests, settings.warm_concurrency_max)
         recent = RecentRequests(client, service.sender.facts, frozenset({settings.warm_source, CANARY_SOURCE}))
@@ -97,10 +100,8 @@ class _Parts:
 
     async def run_canary(self) -> None:
         """A round every few seconds, for ever; what a round needs may be away."""
-        bus = CanaryBus(Requests(self._service.bus.client, self._service.sender, CANARY_SOURCE))
-        self._acknowledger.on_acknowledged.append(bus.on_acknowledged)
         name = self._settings.canary_asset
-        canary = Canary(name, self._inventory, bus, time.monotonic, time.time_ns())
+        canary = Canary(name, self._inventory, self._canary_bus, time.monotonic, time.time_ns())
         while True:
             await asyncio.sleep(self._settings.canary_interval_s)
             took_s, stale_reads, failure = 0.0, 0, ""

@@ -46,12 +46,11 @@ def _sum(names: tuple[str, ...]) -> str:
     return " + ".join(f"SUM({name})" for name in names)
 
 
-_POINTS = f"""
-SELECT counts.at_s, counts.cache, {_sum(HITS)}, {_sum(READS)}, SUM(fills), SUM(evictions), SUM(dropped),
-    SUM(stale_memory) + SUM(stale_shared),
-    (SELECT SUM(bytes) FROM sizes WHERE sizes.at_s = counts.at_s AND sizes.cache = counts.cache),
-    (SELECT SUM(entries) FROM sizes WHERE sizes.at_s = counts.at_s AND sizes.cache = counts.cache)
-FROM counts WHERE at_s >= ? GROUP BY counts.at_s, counts.cache ORDER BY counts.at_s, counts.cache"""  # noqa: S608  our own names
+_COUNTS = f"""
+SELECT at_s, cache, {_sum(HITS)}, {_sum(READS)}, SUM(fills), SUM(evictions), SUM(dropped),
+    SUM(stale_memory) + SUM(stale_shared)
+FROM counts WHERE at_s >= ? GROUP BY at_s, cache"""  # noqa: S608  our own names
+_SIZES = "SELECT at_s, cache, SUM(bytes), SUM(entries) FROM sizes WHERE at_s >= ? GROUP BY at_s, cache"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +185,13 @@ class HistoryStore:
 
     async def points(self, since_s: float) -> list[Point]:
         """What happened since then, oldest first. Raises OSError."""
-        rows = await self._database.run(lambda on: on.execute(_POINTS, (since_s,)).fetchall())
-        return [Point(row[0], row[1], *(int(value or 0) for value in row[2:])) for row in rows]
+
+        def work(connection: sqlite3.Connection) -> list[Point]:
+            counts = {tuple(row[:2]): row[2:] for row in connection.execute(_COUNTS, (since_s,))}
+            sizes = {tuple(row[:2]): row[2:] for row in connection.execute(_SIZES, (since_s,))}
+            return [Point(*key, *counts.get(key, (0,) * 6), *sizes.get(key, (0, 0))) for key in sorted(counts | sizes)]
+
+        return await self._database.run(work)
 
 
 def _packed(keys: dict[Key, Counts]) -> str:
