@@ -84,15 +84,13 @@ CACHES_INVALIDATED = Route(
     CachesInvalidated,
     "opswire.changes.v1.invalidated",
     CHANGES,
-    senders=("cache", "executor"),
+    senders=_HOLDERS,
     watchers=_HOLDERS,
 )
 HOLDER_CHANGED = Route(
     HolderChanged, "opswire.changes.v1.holder.{holder_id}", CHANGES, senders=_HOLDERS, watchers=_HOLDERS
 )
-HOLDER_REPORTED = Route(
-    HolderReported, "opswire.caches.v1.reported", NOT_STORED, senders=_HOLDERS, watchers=("cache",)
-)
+HOLDER_REPORTED = Route(HolderReported, "opswire.caches.v1.reported", NOT_STORED, senders=_HOLDERS, watchers=("cache",))
 INVALIDATION_ACKNOWLEDGED = Route(
     InvalidationAcknowledged,
     "opswire.caches.v1.acknowledged.{nonce}",

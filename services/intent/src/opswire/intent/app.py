@@ -64,7 +64,7 @@ def create_app(settings: IntentSettings | None = None) -> Service:
 
 def _templates(service: Service, settings: IntentSettings, valkey: Valkey | None) -> Shadow | None:
     """The standing of the templates; None where none may serve."""
-    if settings.template_agreements == 0:
+    if settings.template_agreements_min == 0:
         return None
     cache: Cache[Verdict] = Cache(
         "intent_template",
@@ -77,7 +77,10 @@ def _templates(service: Service, settings: IntentSettings, valkey: Valkey | None
     )
     demotions = Demotions(lambda: service.sender)
     shadow = Shadow(
-        cache, settings.template_agreements, settings.template_agreements_changing, on_demoted=demotions.announce
+        cache,
+        settings.template_agreements_min,
+        settings.template_agreements_changing_min,
+        on_demoted=demotions.announce,
     )
     service.log.on_invalidated.append(lambda _, invalidation: shadow.drop(invalidation.tags))
     service.log.on_history.append(shadow.drop_all)
