@@ -6,7 +6,6 @@ import asyncio
 import base64
 import json
 import signal
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -116,12 +115,12 @@ async def test_a_replacement_that_is_unreadable_too_ends_there(
 async def test_killed_at_each_moment_the_change_is_in_the_stream_under_one_id(
     inventory: Inventory, inventory_url: str, nats_server: NatsServer, upstream: Upstream, moment: str
 ) -> None:
-    command = [sys.executable, str(DYING), inventory_url, nats_server.url, moment]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
-        assert worker.stdout is not None
-        assert await asyncio.to_thread(worker.stdout.readline) == f"{moment}\n"
-        worker.send_signal(signal.SIGKILL)
-        assert worker.wait(timeout=30) == -signal.SIGKILL
+    arguments = (str(DYING), inventory_url, nats_server.url, moment)
+    worker = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=asyncio.subprocess.PIPE)
+    assert worker.stdout is not None
+    assert await worker.stdout.readline() == f"{moment}\n".encode()
+    worker.send_signal(signal.SIGKILL)
+    assert await worker.wait() == -signal.SIGKILL
     waiting = [row.message_id for row in await inventory.outbox_pending()]
     outbox, _, client = await publisher_of(inventory, nats_server.url)
     published = await outbox.publish_batch()

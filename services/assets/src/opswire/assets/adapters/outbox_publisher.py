@@ -54,7 +54,7 @@ class OutboxPublisher:
                 continue
 
     async def publish_batch(self) -> int:
-        """Publish what is next; answers how many rows left the outbox. Raises RetryableError: what was not taken stays."""
+        """Publish what is next; answers how many rows left the outbox. Raises RetryableError; the rest stays."""
         return len(await self._publish(await self._inventory.outbox_pending(BUNDLE)))
 
     async def _publish_and_rest(self) -> float:

@@ -8,13 +8,13 @@ from functools import partial
 from typing import Any, Self, TypeVar
 
 from opswire.assets.errors import AssetNotFoundError, InventoryUnavailableError, NameTakenError
-from opswire.assets.inventory import changes, queries, transactions
+from opswire.assets.inventory import changes, comparing, queries, transactions
 from opswire.assets.inventory.engine import Engines, open_engines
 from opswire.assets.inventory.listening import can_listen, listen
 from opswire.assets.inventory.migrate import migrate
-from opswire.assets.inventory.near import nearest
+from opswire.assets.inventory.near import nearest, pairs_of
 from opswire.assets.inventory.tables import LANE_BULK, LANE_BY_HAND
-from opswire.assets.records import AssetFilter, AssetRecord, ImportReport, OutboxRow
+from opswire.assets.records import AssetFilter, AssetRecord, ImportReport, InventoryDifference, OutboxRow
 from opswire.assets.vocabulary import fold
 from opswire.contracts.findings import Asset, Candidate
 from sqlalchemy import Connection, Select
@@ -100,29 +100,34 @@ class Inventory:
         found: list[Asset] = []
         if wanted.limit > 0:
             paged = {**values, "most": wanted.limit, "first": wanted.offset}
-            rows = await self._rows(queries.list_statement(shape), paged)
+            rows = await self._rows(queries.list_statement(shape), paged, reads_far=bool(wanted.attributes))
             found = [queries.asset_of(row[0]) for row in rows]
             if found and len(found) < wanted.limit:
                 return found, wanted.offset + len(found)
-        count = await self._rows(queries.count_statement(shape), values)
+        count = await self._rows(queries.count_statement(shape), values, reads_far=bool(wanted.attributes))
         return found, int(count[0][0])
 
     async def near(self, name: str, limit: int = 5) -> list[Candidate]:
         """Assets whose names look like this one, best first. For offering a choice, never for taking one."""
-        rows = await asyncio.to_thread(self._read_apart, queries.ALL_NAMES, {})
-        described = {row[0]: f"{row[1]} in {row[2]}" for row in rows}
-        return [
-            Candidate(kind="asset", value=other, label=described[other], confidence=likeness)
-            for other, likeness in await asyncio.to_thread(nearest, name, described, limit)
-        ]
+        pairs = pairs_of(name, queries.NEAR_PAIRS_MAX)
+        values = {f"pair_{i}": queries.like_escaped(pair) for i, pair in enumerate(pairs)}
+        rows = await asyncio.to_thread(self._read_apart, queries.near_statement(len(pairs)), values)
+        bearers = {key: (owner, f"{kind} in {environment}") for key, owner, kind, environment in reversed(rows)}
+        found: dict[str, Candidate] = {}
+        for key, likeness in await asyncio.to_thread(nearest, name, bearers, limit * 3):
+            owner, label = bearers[key]
+            found.setdefault(owner, Candidate(kind="asset", value=owner, label=label, confidence=likeness))
+        return list(found.values())[:limit]
 
     # Writing
 
-    async def upsert(self, records: Sequence[AssetRecord], origin: str) -> ImportReport:
+    async def upsert(
+        self, records: Sequence[AssetRecord], origin: str, progress: Callable[[int], None] | None = None
+    ) -> ImportReport:
         """Create or update by primary name, one transaction per 1,000; what does not change writes nothing.
 
         A record that makes no valid asset, or repeats a name of the same call, is rejected by line; the others go in.
-        `origin` is stored as the attribute `origin` of what it creates.
+        `origin` is stored as the attribute `origin` of what it creates. `progress` hears how many records are done.
         """
         report = ImportReport()
         lane = LANE_BULK if len(records) > BY_HAND_MAX else LANE_BY_HAND
@@ -131,13 +136,30 @@ class Inventory:
             batch = transactions.without_repeats(records[start : start + UPSERT_BATCH], seen, report)
             if batch:
                 await self._write(partial(transactions.upsert, records=batch, origin=origin, report=report, lane=lane))
+            if progress is not None:
+                progress(start + len(records[start : start + UPSERT_BATCH]))
         if report.created + report.updated >= STATISTICS_CHANGES_MIN:
             await self._renew_statistics()
         return report
 
-    async def set(self, name: str, values: Mapping[str, changes.EditValue]) -> Asset:
-        """Edit one asset; see `changes.edited` for the keys. Raises AssetNotFoundError, InvalidAssetError."""
-        return await self._write(partial(transactions.edit, name=name, values=values))
+    async def compare(self, records: Sequence[AssetRecord], origin: str) -> InventoryDifference:
+        """What `upsert` would do with these records, without doing it."""
+        difference = InventoryDifference()
+        seen: dict[str, int] = {}
+        report = ImportReport()
+        for start in range(0, len(records), UPSERT_BATCH):
+            batch = transactions.without_repeats(records[start : start + UPSERT_BATCH], seen, report)
+            await self._read_with(partial(comparing.compare, records=batch, origin=origin, difference=difference))
+        await self._read_with(partial(comparing.find_gone, records=records, origin=origin, difference=difference))
+        difference.rejected += report.rejected
+        return difference
+
+    async def set(self, name: str, values: Mapping[str, changes.EditValue], new_environment: bool = False) -> Asset:
+        """Edit one asset; see `changes.edited` for the keys. Raises AssetNotFoundError, InvalidAssetError.
+
+        An environment that nobody has heard of is refused unless `new_environment` says that it is meant.
+        """
+        return await self._write(partial(transactions.edit, name=name, values=values, new_environment=new_environment))
 
     async def rename(self, old: str, new: str) -> Asset:
         """Give an asset another name; those that name it as parent follow. Raises NameTakenError."""
@@ -178,7 +200,7 @@ class Inventory:
         return int((await self._rows(queries.OUTBOX_COUNT, {}))[0][0])
 
     async def outbox_unreadable(self, row: OutboxRow) -> None:
-        """Take out a message that nobody can read; what its asset is now is told in its stead, in the same transaction."""
+        """Take out a message that nobody can read; what its asset is now is told in its stead (one transaction)."""
         await self._write(partial(transactions.tell_anew, row=row))
 
     async def wait_sent(self, outbox_id: int, timeout_s: float) -> bool:
@@ -193,8 +215,8 @@ class Inventory:
 
     # The database
 
-    async def _rows(self, statement: Select[Any], values: Mapping[str, Any]) -> Sequence[Any]:
-        if not self._engines.reads_inline:
+    async def _rows(self, statement: Select[Any], values: Mapping[str, Any], reads_far: bool = False) -> Sequence[Any]:
+        if reads_far or not self._engines.reads_inline:
             return await asyncio.to_thread(self._read_apart, statement, values)
         try:
             if self._reader is None:
@@ -205,11 +227,25 @@ class Inventory:
             raise InventoryUnavailableError(f"the inventory does not answer: {_reason(error)}") from error
 
     def _read_apart(self, statement: Select[Any], values: Mapping[str, Any]) -> Sequence[Any]:
+        # PostgreSQL takes no NUL in a text; no value in the inventory holds one either.
+        values = {
+            key: value.replace("\x00", "\ufffd") if isinstance(value, str) else value for key, value in values.items()
+        }
         try:
             with self._engines.read.connect() as connection:
                 return connection.execute(statement, values).fetchall()
         except SQLAlchemyError as error:
             raise InventoryUnavailableError(f"the inventory does not answer: {_reason(error)}") from error
+
+    async def _read_with(self, work: Callable[[Connection], None]) -> None:
+        def read() -> None:
+            try:
+                with self._engines.read.connect() as connection:
+                    work(connection)
+            except SQLAlchemyError as error:
+                raise InventoryUnavailableError(f"the inventory does not answer: {_reason(error)}") from error
+
+        await asyncio.to_thread(read)
 
     async def _renew_statistics(self) -> None:
         async with self._write_lock:

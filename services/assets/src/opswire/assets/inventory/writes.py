@@ -34,16 +34,18 @@ _SUBJECTS_AT_ONCE = 500
 
 _DOCUMENTS = select(ASSETS.c.document)
 # The rows stay locked until the transaction ends, so that a generation is given once (SQLite locks as a whole).
-_BY_NAME_KEYS = _DOCUMENTS.where(ASSETS.c.name_key.in_(bindparam("keys", expanding=True))).with_for_update()
+_READ_BY_NAME_KEYS = _DOCUMENTS.where(ASSETS.c.name_key.in_(bindparam("keys", expanding=True)))
+_BY_NAME_KEYS = _READ_BY_NAME_KEYS.with_for_update()
 _BY_PARENT = _DOCUMENTS.where(ASSETS.c.parent_key == bindparam("key")).order_by(ASSETS.c.name_key).with_for_update()
 _UPDATE = update(ASSETS).where(ASSETS.c.id == bindparam("of_id"))
 _INDEXES = (ASSET_NAMES, ASSET_GROUPS, ASSET_TAGS)
 
 
-def assets_named(connection: Connection, names: Iterable[str]) -> dict[str, Asset]:
-    """The assets with these primary names, by folded name, locked for writing."""
+def assets_named(connection: Connection, names: Iterable[str], lock: bool = True) -> dict[str, Asset]:
+    """The assets with these primary names, by folded name; locked for writing unless they are only looked at."""
     keys = sorted({fold(name) for name in names})
-    found = (Asset.model_validate_json(row.document) for row in connection.execute(_BY_NAME_KEYS, {"keys": keys}))
+    rows = connection.execute(_BY_NAME_KEYS if lock else _READ_BY_NAME_KEYS, {"keys": keys})
+    found = (Asset.model_validate_json(row.document) for row in rows)
     return {fold(asset.name): asset for asset in found}
 
 
@@ -111,7 +113,7 @@ def _gone_row(asset_id: str, subject: str, now_ns: int) -> Row:
 
 
 def _hurry(connection: Connection, subjects: Sequence[str]) -> None:
-    """What an import still has waiting for these assets goes out before what is written now: one asset's are in order."""
+    """What an import has waiting for these assets goes out before what is written now: one asset's are in order."""
     for start in range(0, len(subjects), _SUBJECTS_AT_ONCE):
         some = subjects[start : start + _SUBJECTS_AT_ONCE]
         waiting = OUTBOX.c.subject.in_(some) & (OUTBOX.c.lane == LANE_BULK)
