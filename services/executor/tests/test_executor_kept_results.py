@@ -8,14 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from opswire.chassis.caching.cache import Cache
 from opswire.chassis.caching.invalidator import Invalidator
-from opswire.chassis.embedded.nats_server import NatsServer
 from opswire.chassis.errors import RetryableError
-from opswire.chassis.metrics import Metrics
-from opswire.chassis.provision import provision
 from opswire.chassis.service import Service
-from opswire.chassis.settings import ServiceSettings
 from opswire.contracts.caches_invalidated.tags import asset_tag
 from opswire.contracts.envelope import Envelope
 from opswire.contracts.findings import Mark
@@ -60,23 +55,6 @@ class Counting:
         name = call.needed_asset().name
         record = {"asset": name, "metric": "load_1m", "value": float(number), "unit": "", "detail": ""}
         return ToolResult((record,))
-
-
-@pytest.fixture
-async def service(tmp_path) -> Any:
-    """A running service of the chassis on a real broker: its log is a real one."""
-    with NatsServer(tmp_path / "nats", sync_always=False) as server:
-        await provision(server.url)
-        running = Service("executor", "1", ServiceSettings(nats_url=server.url, http_port=0))
-        await running.start()
-        yield running
-        await running.stop()
-
-
-@pytest.fixture
-def kept(service: Service) -> KeptResults:
-    cache: Cache[Kept] = Cache("tool_result", ResultCodec(), service.log, None, Metrics(), 30)
-    return KeptResults(cache, "v")
 
 
 @pytest.fixture
