@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from hashlib import blake2b
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
+from zlib import crc32
 
 import pytest
 from opswire.chassis.bus import Bus
 from opswire.chassis.caching.cache import Cache
-from opswire.chassis.caching.entry import SEAL_BYTES, pack
+from opswire.chassis.caching.entry import _HEAD, SEAL_BYTES, pack
 from opswire.chassis.caching.levels import SharedLevel
 from opswire.chassis.caching.log import LEASE_S, InvalidationLog
 from opswire.chassis.caching.stamp import Stamp
@@ -63,6 +64,7 @@ class Holder:
         return found
 
     def count(self, outcome: str) -> float:
+        self.cache.statistics()
         return self.metrics.cache_reads.labels("test", outcome)._value.get()
 
 
@@ -201,16 +203,20 @@ async def test_the_shared_level_serves_others_until_an_invalidation(
     assert third.count("stale") == 1
 
 
-def sealed(head: object, value: bytes = b"poison") -> bytes:
-    body = json.dumps(head).encode() + b"\n" + value
-    return blake2b(body, digest_size=SEAL_BYTES).digest() + body
+def sealed(names: object, value: bytes = b"poison", numbers: Sequence[Any] = (), length: int | None = None) -> bytes:
+    text = json.dumps(names).encode()
+    body = _HEAD.pack(len(text) if length is None else length, *numbers) + text + value
+    return crc32(body).to_bytes(SEAL_BYTES) + body
 
 
 def poisons(stamp: Stamp) -> list[bytes]:
-    good = ["a", *stamp, time.time(), 60.0, ["a"]]
-    bad = [[*good[:place], wrong, *good[place + 1 :]] for place in range(7) for wrong in (None, {}, [[1]], "x", True)]
-    bad += [["b", *good[1:]], [*good, 1], good[:-1], {}, None, 7]
-    texts = [sealed(head) for head in bad] + [sealed(good, b"\xff\xfe")]
+    history, *place = stamp
+    numbers, good = [*place, time.time(), 60.0], ["a", history, ["a"]]
+    bad: list[object] = [[*good[:at], wrong, *good[at + 1 :]] for at in range(3) for wrong in (None, {"a": 1}, 7, True)]
+    bad += [["b", *good[1:]], [*good, 1], good[:-1], {}, None, 7, ["a", history, [1]], ["a", history, [[]]]]
+    texts = [sealed(names, numbers=numbers) for names in bad] + [sealed(good, b"\xff\xfe", numbers)]
+    texts += [sealed(good, b"", [*place, math.nan, 60.0]), sealed(good, b"", [*place, time.time(), math.nan])]
+    texts += [sealed(good, b"poison", numbers, length) for length in (0, 3, 2**32 - 1)]
     texts += [b"", b"\xff\xfe", b"null", b"7", b'"abcdef"', b"{}", b"[" * 5_000, b"not json", b"\x80\x04K\x01."]
     whole = pack("a", stamp, 0.0, 60.0, ("a",), b"poison", b"")
     texts += [
@@ -228,7 +234,7 @@ async def test_foreign_bytes_in_the_shared_level_are_a_counted_miss(
     holder = await start(valkey)
     raw: Redis = Redis.from_url(valkey_server.url)
     for number, poison in enumerate(poisons(holder.log.stamp)):
-        await raw.set("opswire:2:test:a", poison)
+        await raw.set("opswire:3:test:a", poison)
         holder.cache.drop_all()
         before = holder.count("poisoned") + holder.count("stale")
         assert await holder.read("a", f"v{number}") == (f"v{number}", "miss"), poison

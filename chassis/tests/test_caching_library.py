@@ -347,7 +347,7 @@ async def test_many_reads_of_a_turn_are_one_question(valkey_server: ValkeyServer
 async def test_a_reader_that_gives_up_disturbs_no_other(valkey_server: ValkeyServer) -> None:
     valkey = Valkey(valkey_server.url)
     await valkey.set("a", b"1", 60)
-    first, second = asyncio.create_task(valkey.get("a")), asyncio.create_task(valkey.get("a"))
+    first, second = asyncio.ensure_future(valkey.get("a")), asyncio.ensure_future(valkey.get("a"))
     await asyncio.sleep(0)
     first.cancel()
     assert await second == b"1"

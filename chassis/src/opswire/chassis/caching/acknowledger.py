@@ -141,8 +141,8 @@ class Acknowledger:
         now_s = time.monotonic()
         missing = waiting.holders - waiting.reported
         due_s = waiting.read_s + LEASE_S + MARGIN_S
-        if not missing and self.registry.is_complete:
-            due_s = min(due_s, self._trusted_from_s)
+        if self.registry.is_complete:
+            due_s = min(due_s, max(self._trusted_from_s, self.registry.waited_for_until_s(missing)))
         if now_s < due_s:
             waiting.timer = asyncio.get_running_loop().call_later(due_s - now_s, self._settle, nonce)
             return

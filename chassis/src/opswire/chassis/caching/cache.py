@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+import struct
 import time
 from collections.abc import Awaitable
 from typing import TypeVar
 
 from opswire.chassis.caching.counts import Counts
-from opswire.chassis.caching.entry import FORMAT, Entry, Unpacked, pack, unpack
+from opswire.chassis.caching.entry import Entry, Unpacked, pack, unpack
 from opswire.chassis.caching.holding import Flight, Holding
 from opswire.chassis.caching.levels import Load
 from opswire.chassis.caching.stamp import Stamp
@@ -28,9 +29,10 @@ from opswire.chassis.caching.transparency import GRACE_S
 from opswire.chassis.errors import RetryableError
 from opswire.chassis.logs import get_logger
 from opswire.chassis.stages import Stage
-from opswire.chassis.telemetry import current_span, span
+from opswire.chassis.telemetry import Span, _current, span
 
 ValueT = TypeVar("ValueT")
+_enclosing = _current.get  # not by way of `current_span`: a call more would be a sixth of a hit
 JOINS_MAX = 2
 """How many flights of others a read waits for in turn before it loads for itself."""
 REFRESH_SHARE = 0.1
@@ -66,18 +68,18 @@ class Cache(Holding[ValueT]):
             try:
                 entry = self._entries[key]
             except KeyError:
-                return await self._read_elsewhere(key, load, fresh, ttl_s)
+                return await self._look_further(key, load, fresh, ttl_s)
             now_s = time.monotonic()
             if now_s < entry.quiet_until_s and now_s < self._serve_until_s:
                 entry.hits += 1
-                current = current_span()
+                current = _enclosing()
                 if current is not None:
                     current.attributes[self._span_attribute] = "memory"
                 return entry.hit
             if self._attend(key, entry, now_s, load, ttl_s):
                 entry.hits += 1
                 return entry.hit
-        return await self._read_elsewhere(key, load, fresh, ttl_s)
+        return await self._look_further(key, load, fresh, ttl_s)
 
     def _attend(self, key: str, entry: Entry[ValueT], now_s: float, load: Load[ValueT], ttl_s: float | None) -> bool:
         """Whether an entry that needs more than a look may be served; begins what it needs."""
@@ -97,25 +99,38 @@ class Cache(Holding[ValueT]):
 
     # Elsewhere.
 
-    async def _read_elsewhere(
-        self, key: str, load: Load[ValueT], fresh: bool, ttl_s: float | None
-    ) -> tuple[ValueT, str]:
-        counts = self._families.of(key)
+    async def _look_further(self, key: str, load: Load[ValueT], fresh: bool, ttl_s: float | None) -> tuple[ValueT, str]:
+        """What another's flight brings, or the shared level, or the source. The span ends before a load begins."""
+        counts, outcome = self._families.of(key), "bypass"
         flight: Flight[ValueT] | None = None
         entry: Entry[ValueT] | None = None
-        with span("cache lookup", Stage.CACHE_LOOKUP, {"opswire.cache.name": self.name}) as current:
-            if fresh or self.off_reason or not self._log.inside_lease:
-                outcome = "bypass"
-            else:
-                entry = await self._join(key)
+        current: Span | None = None
+        if _enclosing() is not None:  # without a trace that it is part of, a lookup is of no interest
+            current = span("cache lookup", Stage.CACHE_LOOKUP, {"opswire.cache.name": self.name})
+        try:
+            if not fresh and time.monotonic() < self._serve_until_s:
+                if key in self._flights:
+                    entry = await self._join(key)
                 outcome = "coalesced" if entry is not None else "miss"
                 if entry is None:
                     # Led from here on, before anything is awaited: who comes next joins instead of asking too.
                     flight = self._lead(key)
-                    entry = await self._find_shared(key, flight, counts)
-                    outcome = "shared" if entry is not None else "miss"
-            current.attributes["opswire.cache.outcome"] = outcome
-        self._families.count(counts, outcome)
+                    if self._shared is not None:
+                        data = await self._shared.get(self._key(key))
+                        entry = None if data is None else self._read_bytes(key, data, counts)
+                    if entry is not None:
+                        outcome = "shared"
+                        self._memory.put(key, entry)
+                        self._land(key, flight, entry)
+        except BaseException as error:
+            if flight is not None:
+                self._land(key, flight, error)
+            raise
+        finally:
+            if current is not None:
+                current.attributes["opswire.cache.outcome"] = outcome
+                current.finish()
+        _count(counts, outcome)
         if entry is not None:
             return entry.value, outcome
         if flight is not None:
@@ -151,7 +166,6 @@ class Cache(Holding[ValueT]):
 
     def _lead(self, key: str) -> Flight[ValueT]:
         flight: Flight[ValueT] = asyncio.get_running_loop().create_future()
-        flight.add_done_callback(_retrieve)
         self._flights[key] = flight
         return flight
 
@@ -163,33 +177,21 @@ class Cache(Holding[ValueT]):
         else:
             stopped = RetryableError("the read that was joined was stopped")
             flight.set_exception(result if isinstance(result, Exception) else stopped)
-
-    async def _find_shared(self, key: str, flight: Flight[ValueT], counts: Counts) -> Entry[ValueT] | None:
-        """What the shared level holds: then the flight has landed."""
-        try:
-            data = await self._shared.get(self._key(key)) if self._shared is not None else None
-            entry = None if data is None else self._read_bytes(key, data, counts)
-        except BaseException as error:
-            self._land(key, flight, error)
-            raise
-        if entry is not None:
-            self._memory.put(key, entry)
-            self._land(key, flight, entry)
-        return entry
+            flight.exception()  # seen: the leader raises it, and so does everyone who joined
 
     def _read_bytes(self, key: str, data: bytes, counts: Counts) -> Entry[ValueT] | None:
         """The entry in bytes of the shared level, when it is one and true."""
         try:
             found = unpack(key, data, self._seal)
             if found.stamp.sequence < self._sequence_min or not self._log.is_valid(found.stamp, found.tags):
-                self._families.count(counts, "stale_shared")
+                counts.stale_shared += 1
                 return None
             value = self._codec.decode(found.encoded)
-        except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError):
-            self._families.count(counts, "poisoned")
+        except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, struct.error):
+            counts.poisoned += 1
             return None
         entry = self._entry_of_shared(value, found, counts)
-        return entry if self._is_good(entry) else None
+        return entry if entry.expires_s > time.monotonic() < self._serve_until_s else None
 
     def _entry_of_shared(self, value: ValueT, found: Unpacked, counts: Counts) -> Entry[ValueT]:
         now_s = time.monotonic()
@@ -198,12 +200,12 @@ class Cache(Holding[ValueT]):
         hit = (value, "memory")
         return Entry(
             value,
-            found.tags,
+            tuple(found.tags),
             found.stamp,
             now_s - found.age_s,
             expires_s,
             refresh_s,
-            found.encoded,
+            len(found.encoded),
             counts,
             refresh_s,
             hit,
@@ -238,18 +240,19 @@ class Cache(Holding[ValueT]):
         life_s = wanted_s * random.uniform(0.9, 1.0)  # noqa: S311  no secret
         expires_s = begun_s + life_s
         refresh_s = expires_s - life_s * REFRESH_SHARE
-        encoded = self._codec.encode(value)
-        return Entry(
-            value, tuple(tags), stamp, begun_s, expires_s, refresh_s, encoded, counts, refresh_s, (value, "memory")
-        )
+        return Entry(value, tuple(tags), stamp, begun_s, expires_s, refresh_s, 0, counts, refresh_s, (value, "memory"))
 
     async def _keep(self, key: str, entry: Entry[ValueT]) -> None:
         """Keep a loaded entry at both levels, unless an invalidation overtook its load."""
         if not self._is_good(entry):
             if not self._log.is_valid(entry.stamp, entry.tags):
-                self._families.count(entry.family, "stale_memory")
+                entry.family.stale_memory += 1
             return
-        if self.off_reason or len(entry.encoded) > self._entry_bytes_max:
+        if self.off_reason:
+            return
+        encoded = self._codec.encode(entry.value)
+        entry.encoded_bytes = len(encoded)
+        if len(encoded) > self._entry_bytes_max:
             return
         kept = self._memory.peek(key)
         if kept is not None and kept.loaded_s > entry.loaded_s:
@@ -258,11 +261,11 @@ class Cache(Holding[ValueT]):
         entry.family.fills += 1
         if self._shared is not None:
             age_s, life_s = time.monotonic() - entry.loaded_s, entry.expires_s - entry.loaded_s
-            data = pack(key, entry.stamp, age_s, life_s, entry.tags, entry.encoded, self._seal)
+            data = pack(key, entry.stamp, age_s, life_s, entry.tags, encoded, self._seal)
             await self._shared.set(self._key(key), data, life_s - age_s)
 
     def _key(self, key: str) -> str:
-        return f"opswire:{FORMAT}:{self.name}:{key}"
+        return self._prefix + key
 
     # In the background.
 
@@ -299,10 +302,15 @@ class Cache(Holding[ValueT]):
             self.switch_off(reason)
 
     async def _is_like_source(self, entry: Entry[ValueT], load: Load[ValueT]) -> bool:
-        return self._codec.encode((await load())[0]) == entry.encoded
+        return self._codec.encode((await load())[0]) == self._codec.encode(entry.value)
 
 
-def _retrieve(flight: Flight[ValueT]) -> None:
-    """Mark a failed flight's error as seen; the leader raises it, and so does everyone who joined."""
-    if not flight.cancelled():
-        flight.exception()
+def _count(counts: Counts, outcome: str) -> None:
+    if outcome == "shared":
+        counts.shared_hits += 1
+    elif outcome == "miss":
+        counts.misses += 1
+    elif outcome == "coalesced":
+        counts.coalesced += 1
+    else:
+        counts.bypasses += 1

@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from opswire.chassis.caching.entry import Entry
     from opswire.chassis.metrics import Metrics
 
-_FIELDS = {
-    "shared": "shared_hits",
+_LABELS = {
+    "memory_hits": "memory",
+    "shared_hits": "shared",
     "coalesced": "coalesced",
-    "miss": "misses",
-    "bypass": "bypasses",
-    "stale_memory": "stale_memory",
-    "stale_shared": "stale_shared",
+    "misses": "miss",
+    "bypasses": "bypass",
+    "stale_memory": "stale",
+    "stale_shared": "stale",
     "poisoned": "poisoned",
 }
-_LABELS = {"stale_memory": "stale", "stale_shared": "stale"}
 
 
 class Families:
@@ -30,9 +30,8 @@ class Families:
     def __init__(self, cache: str, family: Callable[[str], str], metrics: Metrics) -> None:
         self._family = family
         self._counts: dict[str, Counts] = {}
-        self._reads = {outcome: metrics.cache_reads.labels(cache, _LABELS.get(outcome, outcome)) for outcome in _FIELDS}
-        self._memory_reads = metrics.cache_reads.labels(cache, "memory")
-        self._memory_told = 0
+        self._reads = {field: metrics.cache_reads.labels(cache, label) for field, label in _LABELS.items()}
+        self._told = dict.fromkeys(_LABELS, 0)
 
     def of(self, key: str) -> Counts:
         """The counters of a key's family."""
@@ -44,19 +43,17 @@ class Families:
             found = self._counts.setdefault(name, Counts(name))
         return found
 
-    def count(self, counts: Counts, outcome: str) -> None:
-        """One read, or one refusal, with this outcome."""
-        field = _FIELDS[outcome]
-        setattr(counts, field, getattr(counts, field) + 1)
-        self._reads[outcome].inc()
-
     def told(self, entries: list[Entry[Any]]) -> list[FamilyCounts]:
-        """All counters, with the hits of what is in memory now; brings Prometheus' count of memory hits up to date."""
+        """All counters, with the hits of what is in memory now; brings Prometheus' counters up to date.
+
+        Prometheus' own counters take a lock each: too dear for every read.
+        """
         hits: dict[int, int] = {}
         for entry in entries:
             hits[id(entry.family)] = hits.get(id(entry.family), 0) + entry.hits
         found = [counts.told(hits.get(id(counts), 0)) for counts in self._counts.values()]
-        total = sum(family.memory_hits for family in found)
-        self._memory_reads.inc(max(0, total - self._memory_told))
-        self._memory_told = max(total, self._memory_told)
+        for field, counter in self._reads.items():
+            total = sum(getattr(family, field) for family in found)
+            counter.inc(max(0, total - self._told[field]))
+            self._told[field] = max(total, self._told[field])
         return found

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Generic, TypeAlias, TypeVar
 
 from opswire.chassis.caching.counts import family_of
-from opswire.chassis.caching.entry import Entry
+from opswire.chassis.caching.entry import FORMAT, Entry
 from opswire.chassis.caching.families import Families
 from opswire.chassis.caching.levels import Codec, SharedLevel
 from opswire.chassis.caching.log import InvalidationLog
@@ -44,6 +44,7 @@ class Holding(Generic[ValueT]):
         "_log",
         "_memory",
         "_negative_ttl_s",
+        "_prefix",
         "_seal",
         "_sequence_min",
         "_serve_until_s",
@@ -87,6 +88,7 @@ class Holding(Generic[ValueT]):
         self._is_negative = is_negative
         self._negative_ttl_s = negative_ttl_s
         self._seal = seal
+        self._prefix = f"opswire:{FORMAT}:{name}:"
         self._span_attribute = f"opswire.cache.{name}"
         self._memory: Memory[ValueT] = Memory(entries_max, bytes_max)
         self._entries = self._memory.entries

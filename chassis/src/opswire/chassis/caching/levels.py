@@ -23,7 +23,7 @@ class Codec(Protocol[ValueT]):
 class SharedLevel(Protocol):
     """The shared level: bytes under a key, for a while. Never raises; away means None."""
 
-    async def get(self, key: str) -> bytes | None:
+    def get(self, key: str) -> Awaitable[bytes | None]:
         """The bytes, or None when there are none or the server does not answer in time."""
 
     async def set(self, key: str, data: bytes, ttl_s: float) -> None:

@@ -27,7 +27,7 @@ class Memory(Generic[ValueT]):
     def put(self, key: str, entry: Entry[ValueT]) -> None:
         """Keep an entry, in place of what has been under its key; the least recently used make room."""
         self.pop(key)
-        entry.bytes = len(entry.encoded) + len(key) + OVERHEAD_BYTES
+        entry.bytes = entry.encoded_bytes + len(key) + OVERHEAD_BYTES
         if entry.bytes > self._bytes_max:
             return
         while len(self.entries) >= self._entries_max or self.bytes + entry.bytes > self._bytes_max:
@@ -36,8 +36,13 @@ class Memory(Generic[ValueT]):
             old.family.evictions += 1
         self.entries[key] = entry
         self.bytes += entry.bytes
+        index = self._keys_by_tag
         for tag in entry.tags:
-            self._keys_by_tag.setdefault(tag, set()).add(key)
+            keys = index.get(tag)
+            if keys is None:
+                index[tag] = {key}
+            else:
+                keys.add(key)
 
     def pop(self, key: str) -> None:
         """Forget one key, if it is there."""

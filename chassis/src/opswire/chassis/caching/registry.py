@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -40,11 +41,12 @@ class Holder:
     applied: int = 0
     heard_s: float = 0.0
 
-    def counts(self, now_s: float) -> bool:
-        """Whether an invalidation has to wait for it."""
+    @property
+    def until_s(self) -> float:
+        """Until when an invalidation waits for it; for one that was expelled, until the leases of then are over."""
         if self.state is HolderState.EXPELLED:
-            return now_s < self.changed_s + LEASE_S + MARGIN_S
-        return self.state is HolderState.REGISTERED
+            return self.changed_s + LEASE_S + MARGIN_S
+        return math.inf if self.state is HolderState.REGISTERED else 0.0
 
 
 class Registry:
@@ -80,11 +82,16 @@ class Registry:
     def holders(self) -> list[Holder]:
         """Those that an invalidation would wait for now."""
         now_s = time.monotonic()
-        return [holder for holder in self._holders.values() if holder.counts(now_s)]
+        return [holder for holder in self._holders.values() if now_s < holder.until_s]
 
     def holder_ids(self) -> set[str]:
         """Their ids."""
         return {holder.holder_id for holder in self.holders}
+
+    def waited_for_until_s(self, holder_ids: set[str]) -> float:
+        """Until when any of these has to be waited for; endless for one that is registered."""
+        known = (self._holders.get(holder_id) for holder_id in holder_ids)
+        return max((math.inf if holder is None else holder.until_s for holder in known), default=0.0)
 
     def service_of(self, holder_id: str) -> str:
         """The service of a holder; a question mark where it is not known."""
@@ -124,7 +131,7 @@ class Registry:
         if known is not None:
             holder.applied, holder.heard_s = known.applied, known.heard_s
         self._holders[change.holder_id] = holder
-        gone = [own for own, other in self._holders.items() if not other.counts(now_s)]
+        gone = [own for own, other in self._holders.items() if now_s >= other.until_s]
         for own in gone[:-1_000]:
             del self._holders[own]
 
