@@ -18,6 +18,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 BUSY_TIMEOUT_MS = 5_000
 CONNECT_TIMEOUT_S = 5
@@ -65,6 +67,22 @@ def open_engines(url: str) -> Engines:
     if backend == "postgresql":
         return _postgresql_engines(parsed.set(drivername="postgresql+psycopg"))
     raise ValueError(f"the inventory is kept in sqlite or postgresql, not in {backend}")
+
+
+class attributes_of(FunctionElement[Any]):  # noqa: N801  a function of SQL
+    """The attributes of an asset's document as rows of key and value."""
+
+    inherit_cache = True
+
+
+@compiles(attributes_of, "sqlite")
+def _attributes_in_sqlite(element: attributes_of, compiler: Any, **details: Any) -> str:
+    return f"json_each({compiler.process(element.clauses, **details)}, '$.attributes')"
+
+
+@compiles(attributes_of, "postgresql")
+def _attributes_in_postgresql(element: attributes_of, compiler: Any, **details: Any) -> str:
+    return f"json_each_text(CAST({compiler.process(element.clauses, **details)} AS JSON) -> 'attributes')"
 
 
 def tell_of_changes(connection: Connection) -> None:

@@ -10,11 +10,12 @@ from functools import lru_cache
 from typing import Any
 
 from opswire.assets.inventory.changes import normal_address
+from opswire.assets.inventory.engine import attributes_of
 from opswire.assets.inventory.tables import ASSET_GROUPS, ASSET_NAMES, ASSET_TAGS, ASSETS, LANE_BY_HAND, OUTBOX
 from opswire.assets.records import AssetFilter
 from opswire.assets.vocabulary import asset_type, environment, fold, slug, words_pattern
 from opswire.contracts.findings import Asset
-from sqlalchemy import JSON, ColumnElement, Integer, Select, bindparam, case, cast, func, literal, or_, select
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, case, exists, func, literal, or_, select
 
 PARSED_ASSETS_MAX = 4_096
 
@@ -84,8 +85,8 @@ def shape_and_values(wanted: AssetFilter) -> tuple[Shape, Values]:
     values: Values = {f"{name}_{i}": value for name, given in normal.items() for i, value in enumerate(given)}
     for i, attribute in enumerate(wanted.attributes):
         key, equals, value = attribute.partition("=")
-        shape += ((f"{_ATTRIBUTE}{key}", 1 if equals else 0),)
-        values[f"attribute_{i}"] = value
+        shape += ((f"{_ATTRIBUTE}{i}", 1 if equals else 0),)
+        values |= {f"attribute_{i}": key} | ({f"attribute_value_{i}": value} if equals else {})
     return shape, values
 
 
@@ -111,9 +112,11 @@ def count_statement(shape: Shape) -> Select[Any]:
 def _conditions(shape: Shape) -> list[ColumnElement[bool]]:
     plain = [pair for pair in shape if not pair[0].startswith(_ATTRIBUTE)]
     found = [_condition(name, [bindparam(f"{name}_{i}") for i in range(count)]) for name, count in plain]
-    for i, (name, count) in enumerate(shape[len(plain) :]):
-        value = cast(ASSETS.c.document, JSON)["attributes"][name.removeprefix(_ATTRIBUTE)].as_string()
-        found.append(value == bindparam(f"attribute_{i}") if count else value.is_not(None))
+    for i, (_, count) in enumerate(shape[len(plain) :]):
+        pairs = attributes_of(ASSETS.c.document).table_valued("key", "value", name=f"attributes_{i}")
+        wanted = [pairs.c.key == bindparam(f"attribute_{i}")]
+        wanted += [pairs.c.value == bindparam(f"attribute_value_{i}")] if count else []
+        found.append(exists(select(literal(1)).select_from(pairs).where(*wanted)))
     return found
 
 
@@ -158,7 +161,7 @@ def near_statement(pairs: int) -> Select[Any]:
     return (
         select(key, ASSETS.c.name, ASSETS.c.type, ASSETS.c.environment)
         .join(ASSETS, ASSETS.c.id == ASSET_NAMES.c.asset_id)
-        .order_by(share.desc(), func.length(key), key)
+        .order_by(share.desc(), func.length(key), key, ASSETS.c.name_key)
         .limit(NEAR_ROWS_MAX)
     )
 

@@ -110,13 +110,15 @@ class Inventory:
     async def near(self, name: str, limit: int = 5) -> list[Candidate]:
         """Assets whose names look like this one, best first. For offering a choice, never for taking one."""
         pairs = pairs_of(name, queries.NEAR_PAIRS_MAX)
-        values = {f"pair_{i}": queries.like_escaped(pair) for i, pair in enumerate(pairs)}
+        values = {f"pair_{i}": _takeable(queries.like_escaped(pair)) for i, pair in enumerate(pairs)}
         rows = await asyncio.to_thread(self._read_apart, queries.near_statement(len(pairs)), values)
-        bearers = {key: (owner, f"{kind} in {environment}") for key, owner, kind, environment in reversed(rows)}
+        bearers: dict[str, list[tuple[str, str]]] = {}
+        for key, owner, kind, environment in rows:
+            bearers.setdefault(key, []).append((owner, f"{kind} in {environment}"))
         found: dict[str, Candidate] = {}
         for key, likeness in await asyncio.to_thread(nearest, name, bearers, limit * 3):
-            owner, label = bearers[key]
-            found.setdefault(owner, Candidate(kind="asset", value=owner, label=label, confidence=likeness))
+            for owner, label in bearers[key]:
+                found.setdefault(owner, Candidate(kind="asset", value=owner, label=label, confidence=likeness))
         return list(found.values())[:limit]
 
     # Writing
@@ -216,6 +218,7 @@ class Inventory:
     # The database
 
     async def _rows(self, statement: Select[Any], values: Mapping[str, Any], reads_far: bool = False) -> Sequence[Any]:
+        values = {key: _takeable(value) for key, value in values.items()}
         if reads_far or not self._engines.reads_inline:
             return await asyncio.to_thread(self._read_apart, statement, values)
         try:
@@ -227,10 +230,6 @@ class Inventory:
             raise InventoryUnavailableError(f"the inventory does not answer: {_reason(error)}") from error
 
     def _read_apart(self, statement: Select[Any], values: Mapping[str, Any]) -> Sequence[Any]:
-        # PostgreSQL takes no NUL in a text; no value in the inventory holds one either.
-        values = {
-            key: value.replace("\x00", "\ufffd") if isinstance(value, str) else value for key, value in values.items()
-        }
         try:
             with self._engines.read.connect() as connection:
                 return connection.execute(statement, values).fetchall()
@@ -281,3 +280,10 @@ class Inventory:
 def _reason(error: SQLAlchemyError) -> str:
     # The first line alone: the rest repeats the statement and its values.
     return str(getattr(error, "orig", None) or error).partition("\n")[0][:300]
+
+
+def _takeable(value: Any) -> Any:
+    """A text without what no database takes (NUL, half a surrogate pair); nothing in the inventory has it."""
+    if isinstance(value, str) and ("\x00" in value or not value.isascii()):
+        return value.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+    return value
