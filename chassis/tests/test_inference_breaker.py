@@ -153,3 +153,24 @@ async def test_a_health_answer_is_kept_for_thirty_seconds_and_asked_for_once() -
     health.answered()
     assert await health.is_well()
     assert (len(asked), health.state, health.age_s) == (2, "ok", 0)
+
+
+async def test_a_check_that_is_ended_or_breaks_is_no_good_answer_and_cancels_nobody() -> None:
+    begun = asyncio.Event()
+
+    async def hang() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    health = Health(hang)
+    asking = asyncio.create_task(health.is_well())
+    await begun.wait()
+    await health.close()
+    assert await asking is False
+
+    async def broken() -> None:
+        raise KeyError("secret")
+
+    other = Health(broken)
+    assert await other.is_well() is False
+    assert other.state == "the check failed: KeyError"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import pytest
 from opswire.chassis.inference.call import Lane
@@ -86,3 +87,64 @@ async def test_a_queue_of_no_length_refuses_at_once() -> None:
     with pytest.raises(InferenceOverloadedError):
         await lanes.enter(Lane.INTERACTIVE)
     assert lanes.taken == 1
+
+
+async def test_a_cancelled_bulk_call_is_not_the_one_that_makes_room() -> None:
+    lanes, order = Lanes("e", 1, 2), list[str]()
+    await lanes.enter(Lane.INTERACTIVE)
+    kept = await waiting(lanes, Lane.BULK, order, "kept")
+    gone = await waiting(lanes, Lane.BULK, order, "gone")
+    interactive = asyncio.create_task(lanes.enter(Lane.INTERACTIVE))
+    second = asyncio.create_task(lanes.enter(Lane.INTERACTIVE))
+    gone.cancel()  # it wakes after those two, and is in the queue until then
+    await asyncio.wait([gone])
+    assert gone.cancelled()
+    with pytest.raises(InferenceOverloadedError):
+        await kept
+    for task in (interactive, second):
+        lanes.leave(Lane.INTERACTIVE)
+        await task
+    lanes.leave(Lane.INTERACTIVE)
+    assert (lanes.taken, lanes.waiting) == (0, 0)
+
+
+async def test_a_cancelled_call_in_the_queue_does_not_make_it_full() -> None:
+    lanes, order = Lanes("e", 1, 1), list[str]()
+    await lanes.enter(Lane.INTERACTIVE)
+    gone = await waiting(lanes, Lane.INTERACTIVE, order, "gone")
+    waits = asyncio.create_task(lanes.enter(Lane.INTERACTIVE))
+    gone.cancel()  # it wakes after that one, and is in the queue until then
+    await asyncio.wait([gone])
+    lanes.leave(Lane.INTERACTIVE)
+    await waits
+    assert (lanes.taken, lanes.waiting) == (1, 0)
+
+
+async def test_no_place_is_lost_and_none_is_given_twice_whatever_is_cancelled() -> None:
+    dice, lanes = random.Random(7), Lanes("e", 3, 8)
+    inside, most = 0, 0
+
+    async def one(lane: Lane) -> None:
+        nonlocal inside, most
+        await lanes.enter(lane)
+        inside += 1
+        most = max(most, inside)
+        try:
+            for _ in range(dice.randrange(4)):
+                await asyncio.sleep(0)
+        finally:
+            inside -= 1
+            lanes.leave(lane)
+
+    tasks: list[asyncio.Task[None]] = []
+    for _ in range(3_000):
+        tasks.append(asyncio.create_task(one(dice.choice(list(Lane)))))
+        for task in dice.sample(tasks[-6:], k=min(len(tasks), 2)):
+            if dice.random() < 0.3:
+                task.cancel()
+        if dice.random() < 0.5:
+            await asyncio.sleep(0)
+    results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 30)
+    assert {type(result) for result in results} == {type(None), asyncio.CancelledError, InferenceOverloadedError}
+    assert (lanes.taken, lanes.waiting, inside, most) == (0, 0, 0, 3)
+    assert all(lanes.enter_now(Lane.INTERACTIVE) for _ in range(3))

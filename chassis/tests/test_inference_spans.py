@@ -93,6 +93,7 @@ async def test_an_attempt_is_a_client_span_with_the_conventions_names(model: Scr
         "opswire.llm.prompt_version": "merged/v1",
         "opswire.llm.finish_reason": "stop",
         "opswire.llm.cost_usd": 25e-6,
+        "opswire.llm.cost_source": "configured",
     }
 
 

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from opswire.chassis.testing.scripted_model import ScriptedModel
+from opswire.chassis.testing.scripted_steps import Answer
 from opswire.cli.testing import CommandLine
 
 HEADLINE = (
@@ -72,7 +74,40 @@ def test_a_bad_line_is_named_with_its_number(opswire: CommandLine, tmp_path: Pat
 
 
 @pytest.mark.parametrize("tier", ["model", "cascade"])
-def test_a_tier_that_does_not_exist_is_said_plainly(opswire: CommandLine, tier: str) -> None:
+def test_a_tier_that_asks_a_model_says_what_to_set_where_none_is_configured(opswire: CommandLine, tier: str) -> None:
     found = opswire.run("eval", "intents", "--tier", tier, "--json")
     assert found.status == 2
-    assert "no model tier exists yet" in found.json["error"]["message"]
+    assert "no model server is configured" in found.json["error"]["message"]
+    assert "LLM_PROVIDER" in found.json["error"]["advice"]
+
+
+def test_the_model_tier_counts_calls_and_tokens_and_a_failed_request_as_wrong(tmp_path: Path) -> None:
+    reply = {"intent": "service.restart", "entities": [], "confidence": 90, "risk": "HIGH", "reason": "clear"}
+    rows = [ROW | {"expected_intent": "service.restart", "query": f"restart nginx on web-{n:02}"} for n in range(4)]
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with ScriptedModel(Answer(json.dumps(reply, separators=(",", ":")))) as model:
+        model.then(Answer("no JSON"), Answer("nor this"))
+        settings = {"LLM_PROVIDER": "vllm", "LLM_BASE_URL": model.url, "LLM_MODEL": "scripted"}
+        opswire = CommandLine(tmp_path / "state", settings)
+        arguments = ("eval", "intents", str(file), "--tier", "model", "--concurrency", "1", "--json")
+        found = opswire.run(*arguments, timeout_s=120)
+        assert found.status == 0, found.err
+        report = found.json
+        asked = len(model.calls)
+    assert (report["n"], report["strict_accuracy"], report["tier"]) == (4, 0.75, "model")
+    assert report["failures"]["by_code"] == {"inference_reply_invalid": 1}
+    usage = report["usage"]
+    assert (usage["calls"], usage["unmeasured_calls"], asked) == (4, 1, 5)
+    assert usage["prompt_tokens"] > 0
+
+
+def test_the_tokens_of_every_prompt_are_counted(opswire: CommandLine) -> None:
+    found = opswire.run("tokens", "--json", timeout_s=120)
+    assert found.status == 0, found.err
+    prompts = {row["name"]: row for row in found.json["prompts"]}
+    assert {name: row["calls"] for name, row in prompts.items()} == {"baseline": 4, "compact": 3, "merged": 1}
+    assert prompts["merged"]["prompt_tokens"] <= 0.3 * prompts["baseline"]["prompt_tokens"]
+    shown = opswire.run("tokens", "--prompts", "merged", "is nginx running on web-01?", timeout_s=120)
+    assert shown.status == 0, shown.err
+    assert "merged v1" in shown.out

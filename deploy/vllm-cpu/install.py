@@ -29,6 +29,14 @@ HEARTBEAT_S = 15.0
 class InstallError(Exception):
     """The install cannot go on. The message says why and what to do."""
 
+    exit_status = 1
+
+
+class WheelOutOfReachError(InstallError):
+    """No index within reach holds PyTorch's CPU build: a fact of this network, nothing of ours is broken."""
+
+    exit_status = 69
+
 
 def say(text: str) -> None:
     """One line of progress."""
@@ -94,7 +102,7 @@ def _install_torch(home: Path) -> None:
     say(f"pip's own indexes have no {TORCH}; asking {TORCH_INDEX}")
     patience = ["--retries", "1", "--timeout", "30"]
     if _run(home, _pip_command(home, "install", *patience, "--extra-index-url", TORCH_INDEX, TORCH)) != 0:
-        raise InstallError(
+        raise WheelOutOfReachError(
             f"{TORCH} was found neither in pip's indexes nor at {TORCH_INDEX}. Put its wheel into a folder and run"
             f" again with PIP_FIND_LINKS=that folder, or set PIP_EXTRA_INDEX_URL to a mirror.\n{_log_end(home)}"
         )

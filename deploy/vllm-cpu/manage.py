@@ -91,7 +91,10 @@ def main() -> int:
             return 0
         chosen = {"serve": serve, "train": train, "measure": measure, "status": status}[arguments.action]
         return chosen(arguments)
-    except (install.InstallError, EmbeddedServerError) as error:
+    except install.InstallError as error:
+        install.say(str(error))
+        return error.exit_status
+    except EmbeddedServerError as error:
         install.say(str(error))
         return 1
 

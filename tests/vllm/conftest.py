@@ -15,12 +15,7 @@ from opswire.chassis.telemetry import exporter
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from vllm_scene import CALLS_AT_ONCE, QUEUED_CALLS_MAX, SeenSpans
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Name the mark of this folder."""
-    config.addinivalue_line("markers", "vllm: asks the real vLLM server on this machine's CPU")
+from vllm_scene import CALLS_AT_ONCE, CONTEXT_TOKENS_MAX, QUEUED_CALLS_MAX, SeenSpans
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +35,7 @@ def _session_server(
     model = endless(vllm_installation.model, folder / "model")
     # Few at once and a short queue: so waiting and refusing can be seen with few calls.
     narrow = ["--max-num-seqs", str(CALLS_AT_ONCE), "--max-num-queued-reqs", str(QUEUED_CALLS_MAX)]
+    narrow += ["--max-model-len", str(CONTEXT_TOKENS_MAX)]
     with VllmServer(folder / "server", vllm_installation, model=model, extra=narrow) as server:
         yield server
 
@@ -62,11 +58,12 @@ def spans() -> Iterator[SeenSpans]:
 
 
 def endless(model: Path, folder: Path) -> Path:
-    """The same model, which ends no free text by itself: streams last until their limit. Bound to a schema it ends."""
+    """The same model, which ends no free text by itself but at its limit, and that is far. A schema ends it."""
     shutil.copytree(model, folder)
     for name, key, value in (
         ("tokenizer_config.json", "eos_token", "<|endoftext|>"),
         ("config.json", "eos_token_id", 0),
+        ("config.json", "max_position_embeddings", CONTEXT_TOKENS_MAX),
         ("generation_config.json", "eos_token_id", 0),
     ):
         path = folder / name

@@ -6,10 +6,10 @@ import time
 from contextlib import aclosing
 
 import pytest
-from opswire.chassis.embedded.vllm_server import CONTEXT_TOKENS_MAX, SERVED_NAME, VllmServer
+from opswire.chassis.embedded.vllm_server import SERVED_NAME, VllmServer
 from opswire.chassis.inference.errors import InferenceRefusedError, ReplyCutError
 from opswire.chassis.stages import Stage
-from vllm_scene import ACTIONS, SeenSpans, a_call, actions, client_of, counted, endpoint_of
+from vllm_scene import ACTIONS, CONTEXT_TOKENS_MAX, SeenSpans, a_call, actions, client_of, counted, endpoint_of
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(400)]
 STATIC = "Read the request and say what to do. " * 60
@@ -87,7 +87,7 @@ async def test_a_known_prefix_comes_from_the_cache(vllm: VllmServer) -> None:
 @pytest.mark.parametrize(
     ("settings", "text", "max_tokens"),
     [
-        ({}, "word " * 3 * CONTEXT_TOKENS_MAX, 8),
+        ({}, "word " * 2 * CONTEXT_TOKENS_MAX, 8),
         ({"max_tokens": 3 * CONTEXT_TOKENS_MAX}, "short", 2 * CONTEXT_TOKENS_MAX),
         ({"model": "another"}, "short", 8),
     ],

@@ -12,13 +12,11 @@ from opswire.chassis.inference.call import Lane, Reply
 from opswire.chassis.inference.client import InferenceClient
 from opswire.chassis.inference.errors import InferenceOverloadedError
 from opswire.chassis.inference.priority import heeds_priority
-from vllm_scene import CALLS_AT_ONCE, QUEUED_CALLS_MAX, a_call, actions, client_of, counted, endpoint_of, until
+from vllm_scene import CALLS_AT_ONCE, LONG_TOKENS, QUEUED_CALLS_MAX, a_call, client_of, counted, endpoint_of, until
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(400)]
 BULK_CALLS = 4 * CALLS_AT_ONCE
 INTERACTIVE_CALLS = 5
-BULK_TOKENS = 240
-QUEUE_MS_MIN = 100.0
 ATTEMPTS_MAX = 5
 
 
@@ -30,31 +28,34 @@ def waited_ms(replies: list[Reply[str]]) -> float:
 
 
 async def under_bulk_load(client: InferenceClient) -> float:
-    """How long interactive calls that come after many bulk calls wait, as a share of what the bulk calls wait."""
+    """How long interactive calls that come behind many bulk calls wait, as a share of what the bulk calls wait.
+
+    All are sent in one turn of the loop: a pause of this process after it changes nothing any more.
+    """
     await client.warm([])
+    # Of different lengths, so that places become free one by one, and soon.
+    bulk = [a_call(f"bulk {number}", 40 + 60 * (number % CALLS_AT_ONCE), Lane.BULK) for number in range(BULK_CALLS)]
+    urgent = [a_call(f"now {number}", 4) for number in range(INTERACTIVE_CALLS)]
+    replies = await asyncio.gather(*[asyncio.create_task(client.complete(call)) for call in [*bulk, *urgent]])
+    return waited_ms(replies[BULK_CALLS:]) / waited_ms(replies[:BULK_CALLS])
+
+
+async def met_a_queue(client: InferenceClient, share_min: float) -> float:
+    """The share, measured again where the interactive calls met no queue: this process paused between two sends."""
     for _ in range(ATTEMPTS_MAX):
-        # Of different lengths, so that places become free one by one.
-        tokens = [BULK_TOKENS + 30 * (number % CALLS_AT_ONCE) for number in range(BULK_CALLS)]
-        bulk = [
-            asyncio.create_task(client.complete(a_call(f"bulk {number}", limit, Lane.BULK)))
-            for number, limit in enumerate(tokens)
-        ]
-        await asyncio.wait(bulk, return_when=asyncio.FIRST_COMPLETED)
-        urgent = [client.complete(a_call(f"now {number}", 4)) for number in range(INTERACTIVE_CALLS)]
-        share_of = waited_ms(list(await asyncio.gather(*urgent)))
-        whole = waited_ms(list(await asyncio.gather(*bulk)))
-        if whole > QUEUE_MS_MIN:
-            return share_of / whole
-    raise AssertionError("the server was done with the bulk calls before all had come: there was no queue")
+        share = await under_bulk_load(client)
+        if share > share_min:
+            return share
+    raise AssertionError(f"{ATTEMPTS_MAX} times the bulk calls were done before the interactive ones came")
 
 
 async def test_interactive_calls_go_before_bulk_ones_and_only_by_their_priority(vllm: VllmServer) -> None:
     """Both shares from one run on one server: with the field sent, and without it as the control."""
     wide = {"concurrency_max": 4 * BULK_CALLS}  # our own queue must not be what orders them
-    async with client_of(endpoint_of(vllm, **wide)) as client:
-        with_priority = await under_bulk_load(client)
     async with client_of(endpoint_of(vllm, **wide, sends_priority=False)) as client:
-        without = await under_bulk_load(client)
+        without = await met_a_queue(client, share_min=1.0)
+    async with client_of(endpoint_of(vllm, **wide)) as client:
+        with_priority = await met_a_queue(client, share_min=0.001)
     assert with_priority < without / 2, (with_priority, without)
 
 
@@ -77,7 +78,7 @@ async def test_a_full_server_refuses_and_is_well_afterwards(vllm: VllmServer) ->
 async def test_a_cancelled_call_frees_the_server(vllm: VllmServer) -> None:
     finished = await counted(vllm, "vllm:request_success_total")
     async with client_of(endpoint_of(vllm)) as client:
-        call = asyncio.create_task(client.decide(a_call(max_tokens=1_900), actions(least=900, most=1_000)))
+        call = asyncio.create_task(client.complete(a_call(max_tokens=LONG_TOKENS)))
         await until(lambda: runs(vllm, 1))
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -90,7 +91,7 @@ async def test_a_cancelled_call_frees_the_server(vllm: VllmServer) -> None:
 async def test_a_stream_that_nobody_reads_on_frees_the_server(vllm: VllmServer) -> None:
     finished = await counted(vllm, "vllm:request_success_total")
     async with client_of(endpoint_of(vllm)) as client:
-        async with aclosing(client.stream(a_call(max_tokens=1_900))) as stream:
+        async with aclosing(client.stream(a_call(max_tokens=LONG_TOKENS))) as stream:
             assert (await anext(stream)).reply is None
         await until(lambda: runs(vllm, 0))
     # Aborted calls are counted nowhere; one that had gone on to its end would be here.

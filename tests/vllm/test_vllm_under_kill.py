@@ -13,10 +13,9 @@ from opswire.chassis.embedded.vllm_server import VllmServer
 from opswire.chassis.inference.errors import InferenceUnavailableError, StreamBrokenError
 from opswire.chassis.testing.scripted_model import ScriptedModel
 from opswire.chassis.testing.scripted_steps import Answer
-from vllm_scene import a_call, actions, client_of, endpoint_of, until
+from vllm_scene import LONG_TOKENS, a_call, client_of, endpoint_of, until
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(400)]
-LONG_TOKENS = 1_900
 
 
 def family_of(server: VllmServer) -> list[int]:
@@ -33,7 +32,7 @@ def family_of(server: VllmServer) -> list[int]:
 
 
 async def test_a_stream_whose_server_is_killed_breaks_or_begins_anew_elsewhere(vllm: VllmServer) -> None:
-    """Three calls at once: a stream and a bound reply without a fallback, a stream with one. Nothing is left of it."""
+    """Three calls at once: a stream and a whole reply without a fallback, a stream with one. Nothing is left of it."""
     assert len(family_of(vllm)) >= 3
     with ScriptedModel() as other:
         other.always(Answer("said by the other"))
@@ -44,7 +43,7 @@ async def test_a_stream_whose_server_is_killed_breaks_or_begins_anew_elsewhere(v
             aclosing(alone.stream(a_call(max_tokens=LONG_TOKENS))) as one,
             aclosing(chained.stream(a_call(max_tokens=LONG_TOKENS))) as two,
         ):
-            bound = asyncio.create_task(alone.decide(a_call(max_tokens=LONG_TOKENS), actions(least=900, most=900)))
+            whole = asyncio.create_task(alone.complete(a_call(max_tokens=LONG_TOKENS)))
             assert (await anext(one)).text
             assert (await anext(two)).text
             os.kill(vllm.pid, signal.SIGKILL)
@@ -52,7 +51,7 @@ async def test_a_stream_whose_server_is_killed_breaks_or_begins_anew_elsewhere(v
                 async for _ in one:
                     pass
             with pytest.raises(InferenceUnavailableError):
-                await bound
+                await whole
             rest = [chunk async for chunk in two]
     assert [chunk.is_restart for chunk in rest].count(True) == 1
     after = rest[[chunk.is_restart for chunk in rest].index(True) :]

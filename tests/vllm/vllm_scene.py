@@ -21,6 +21,9 @@ from opswire.chassis.telemetry import Span, exporter
 
 CALLS_AT_ONCE = 8
 QUEUED_CALLS_MAX = 64
+CONTEXT_TOKENS_MAX = 32_768
+LONG_TOKENS = 30_000
+"""Most of a minute: so long that no pause of a busy machine hides what happens to a reply in its middle."""
 WAIT_S = 60.0
 POLL_S = 0.02
 ACTIONS = ["start", "stop", "restart"]
@@ -36,7 +39,7 @@ def endpoint_of(server: VllmServer, **settings: Any) -> Endpoint:
             "model": SERVED_NAME,
             "timeout_s": WAIT_S,
             "connect_timeout_s": 5.0,
-            "max_tokens": 2_000,
+            "max_tokens": CONTEXT_TOKENS_MAX,
         }
         | settings
     )

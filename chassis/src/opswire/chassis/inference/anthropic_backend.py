@@ -18,15 +18,19 @@ from opswire.chassis.inference.backend import (
     garbage,
     read_object,
     with_schema_in_words,
+    word,
 )
 from opswire.chassis.inference.call import Message, Usage
 from opswire.chassis.inference.capabilities import Capabilities, PromptCaching, StructuredOutput
 from opswire.chassis.inference.endpoint import Endpoint
 from opswire.chassis.inference.errors import BROKEN, InferenceUnavailableError, StreamBrokenError
 from opswire.chassis.inference.failures import of_connection, of_status
+from opswire.chassis.inference.schemas import SentSchemas
 from opswire.chassis.inference.streaming import events
 from opswire.chassis.inference.transport import ROUND_TRIP, BoundedHttpClient
 
+TEMPERATURE_MAX = 1.0
+"""More is refused by this protocol; OpenAI's goes to 2."""
 CHARACTERS_PER_TOKEN_MIN = 2.5
 """So few only in dense text: a prefix shorter than that many times the minimum cannot reach it."""
 _FINISH = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": CUT, "refusal": REFUSED}
@@ -42,6 +46,8 @@ class AnthropicBackend:
         self._endpoint = endpoint
         self._mode = capabilities.structured_output
         self._capabilities = capabilities
+        self._formats = SentSchemas(capabilities, _format)
+        self._takes_temperature = capabilities.takes_temperature(endpoint.model)
         self._marks = capabilities.prompt_caching in (PromptCaching.EXPLICIT, PromptCaching.HYBRID)
         root = endpoint.base_url.rstrip("/").removesuffix("/v1")
         self._client = anthropic.AsyncAnthropic(
@@ -64,7 +70,7 @@ class AnthropicBackend:
             raise garbage() from error
         finish = _finish(body.get("stop_reason"))
         round_trip_ns = response.extensions.get(ROUND_TRIP, 0)
-        return Answer(text, usage, body.get("model") or self._endpoint.model, finish, None, round_trip_ns)
+        return Answer(text, usage, word(body.get("model"), self._endpoint.model), finish, None, round_trip_ns)
 
     async def stream(self, question: Question, traceparent: str) -> AsyncGenerator[str | Answer]:
         """See Backend."""
@@ -81,7 +87,7 @@ class AnthropicBackend:
                     raise _said_in_stream(self._endpoint, event.get("error"))
                 if kind == "message_start":
                     counted = dict(event["message"].get("usage") or {})
-                    model = event["message"].get("model") or model
+                    model = word(event["message"].get("model"), model)
                 elif kind == "message_delta":
                     counted.update({name: value for name, value in (event.get("usage") or {}).items() if value})
                     finish = _finish(event["delta"].get("stop_reason"))
@@ -90,7 +96,7 @@ class AnthropicBackend:
                     yield texts[-1]
         except httpx2.HTTPError as error:
             raise StreamBrokenError(str(of_connection(self._endpoint, error)), BROKEN) from error
-        except (LookupError, TypeError, AttributeError) as error:
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
             raise garbage() from error
         finally:
             await response.aclose()
@@ -122,14 +128,15 @@ class AnthropicBackend:
         body: dict[str, Any] = {
             "model": self._endpoint.model,
             "max_tokens": question.max_tokens,
-            "temperature": self._endpoint.temperature if question.temperature is None else question.temperature,
             "messages": turns,
         }
+        temperature = self._endpoint.temperature if question.temperature is None else question.temperature
+        if temperature is not None and self._takes_temperature:
+            body["temperature"] = min(temperature, TEMPERATURE_MAX)
         if system:
             body["system"] = system
-        if question.schema is not None and self._mode is StructuredOutput.OUTPUT_CONFIG:
-            shape = {"type": "json_schema", "schema": dict(question.schema.json_schema)}
-            body["output_config"] = {"format": shape}
+        if question.schema is not None and question.is_bound and self._mode is StructuredOutput.OUTPUT_CONFIG:
+            body["output_config"] = self._formats.of(question.schema)
         if is_stream:
             body["stream"] = True
         return body
@@ -147,6 +154,10 @@ class AnthropicBackend:
         return last if self._capabilities.saves_by_caching(tokens_max, self._endpoint.model) else None
 
 
+def _format(_: str, schema: dict[str, Any]) -> orjson.Fragment:
+    return orjson.Fragment(orjson.dumps({"format": {"type": "json_schema", "schema": schema}}))
+
+
 def _block(message: Message, is_marked: bool) -> dict[str, Any]:
     block: dict[str, Any] = {"type": "text", "text": message.content}
     if is_marked:
@@ -155,7 +166,8 @@ def _block(message: Message, is_marked: bool) -> dict[str, Any]:
 
 
 def _finish(found: object) -> str:
-    return _FINISH.get(found, found) if isinstance(found, str) else "stop"
+    said = word(found, "stop")
+    return _FINISH.get(said, said)
 
 
 def _usage(found: Mapping[str, Any] | None) -> Usage:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from opswire.chassis.inference.backend import Answer, Question
 from opswire.chassis.inference.breaker import BreakerState, Ticket
 from opswire.chassis.inference.call import InferenceCall
-from opswire.chassis.inference.cost import Tally, cost_usd
+from opswire.chassis.inference.cost import Tally
 from opswire.chassis.inference.errors import (
     CONNECT,
     DISCONNECTED,
@@ -113,7 +113,7 @@ class Attempt:
 
     def _answered(self, current: Span, answer: Answer) -> None:
         place = self.place
-        cost = cost_usd(place.endpoint, answer.usage)
+        cost = place.prices.cost_usd(answer.usage) if place.prices is not None else None
         end_ns = place.spans.answered(current, answer, cost)
         series = self.metrics.of(place.endpoint.name, self.call.operation)
         series.answered((end_ns - current.start_ns) / 1e9, answer.usage, cost)
@@ -158,17 +158,23 @@ async def ask(attempt: Attempt, is_last: bool) -> Answer:
 
     `is_last`: no other endpoint follows, so that waiting for this one is worth it.
     """
-    loop = asyncio.get_running_loop()
     while True:
         try:
             return await _ask_once(attempt)
         except InferenceUnavailableError as error:
-            delay_s = _retry_after_s(attempt, error, is_last)
-            if delay_s is None or loop.time() + delay_s >= attempt.until:
+            if not await may_repeat(attempt, error, is_last):
                 raise
-            await asyncio.sleep(delay_s)
-        attempt.number += 1
-        attempt.answer = None
+
+
+async def may_repeat(attempt: Attempt, error: InferenceUnavailableError, is_last: bool) -> bool:
+    """Whether the same endpoint is asked again after this error; if so, the time until then has been waited."""
+    delay_s = _retry_after_s(attempt, error, is_last)
+    if delay_s is None or asyncio.get_running_loop().time() + delay_s >= attempt.until:
+        return False
+    await asyncio.sleep(delay_s)
+    attempt.number += 1
+    attempt.answer = None
+    return True
 
 
 async def _ask_once(attempt: Attempt) -> Answer:

@@ -11,6 +11,8 @@ from opswire.chassis.inference.call import Lane, Message, OutputSchema, ServerTi
 from opswire.chassis.inference.capabilities import StructuredOutput
 from opswire.chassis.inference.errors import ReplyInvalidError
 
+TOKENS_MAX = 1_000_000_000
+WORD_CHARACTERS_MAX = 200
 CUT = "length"
 REFUSED = "content_filter"
 
@@ -25,6 +27,8 @@ class Question:
     temperature: float | None
     lane: Lane
     operation: str
+    is_bound: bool = True
+    """Whether decoding is bound to the schema where the provider can; else it is asked for in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +82,8 @@ def in_words(schema: OutputSchema[Any]) -> str:
 
 def with_schema_in_words(question: Question, mode: StructuredOutput) -> tuple[Message, ...]:
     """The messages, the schema written into the first system message where the provider takes it in no other way."""
-    is_bound = mode in (StructuredOutput.JSON_SCHEMA, StructuredOutput.OUTPUT_CONFIG)
-    if question.schema is None or is_bound:
+    can_bind = mode in (StructuredOutput.JSON_SCHEMA, StructuredOutput.OUTPUT_CONFIG)
+    if question.schema is None or (can_bind and question.is_bound):
         return question.messages
     words = in_words(question.schema)
     first = question.messages[0] if question.messages else None
@@ -108,4 +112,9 @@ def garbage() -> ReplyInvalidError:
 
 def count(found: object) -> int:
     """A number of tokens; anything else counts as none."""
-    return found if isinstance(found, int) and found > 0 else 0
+    return found if isinstance(found, int) and 0 < found <= TOKENS_MAX else 0
+
+
+def word(found: object, usual: str) -> str:
+    """A short word that a server says, such as the name of its model; the usual one where it says none."""
+    return found[:WORD_CHARACTERS_MAX] if isinstance(found, str) and found else usual

@@ -91,7 +91,7 @@ class Reply(Generic[Value]):
     text: str
     usage: Usage
     cost_usd: float | None
-    """None where no price is known; 0.0 where the server is our own."""
+    """None where no price is known. A server of one's own costs 0.0 where its endpoint's prices are set to 0."""
     endpoint: str
     provider: str
     model: str

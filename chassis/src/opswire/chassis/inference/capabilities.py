@@ -45,6 +45,16 @@ class PromptCaching(StrEnum):
     HYBRID = "hybrid"
 
 
+class SchemaObjects(StrEnum):
+    """What a provider wants of every object in a schema."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    """`additionalProperties: false`."""
+    COMPLETE = "complete"
+    """That, and every property required."""
+
+
 HOSTED_CACHE_TOKENS_MIN = 128
 """The smallest number of tokens that any hosted provider keeps."""
 
@@ -93,6 +103,11 @@ class Capabilities:
     """The request field that brings calls with the same prefix to the same cache."""
     cache_tokens_min_by_model: tuple[tuple[str, int], ...] = ()
     """Name prefix and minimum; the first that fits stands before `cache_tokens_min`."""
+    schema_objects: SchemaObjects = SchemaObjects.OPEN
+    schema_keywords_refused: frozenset[str] = frozenset()
+    """Keywords for which it refuses the whole call; they are not sent."""
+    temperature_refused_by: tuple[str, ...] = ()
+    """Name prefixes of models that refuse a call which sets a temperature."""
 
     def saves_by_caching(self, prompt_tokens: int, model: str = "") -> bool:
         """Whether a stable prefix of so many tokens is kept at all. Below the minimum nothing is, without an error.
@@ -105,6 +120,10 @@ class Capabilities:
         least = HOSTED_CACHE_TOKENS_MIN if self.cache_tokens_min is None else self.cache_tokens_min
         least = next((tokens for prefix, tokens in self.cache_tokens_min_by_model if model.startswith(prefix)), least)
         return prompt_tokens >= least
+
+    def takes_temperature(self, model: str) -> bool:
+        """Whether a call may set one; several families refuse a call that does."""
+        return not model.startswith(self.temperature_refused_by)
 
     def price_of(self, model: str) -> Price | None:
         """The price of a model, by its exact name or a dated name of it; None where none is known."""
@@ -161,6 +180,9 @@ def _read(name: str, row: dict[str, Any]) -> Capabilities:
         prices=tuple(_price(price) for price in row.get("prices", ())),
         cache_key=row.get("cache_key"),
         cache_tokens_min_by_model=tuple(row.get("cache_tokens_min_by_model", {}).items()),
+        schema_objects=SchemaObjects(row.get("schema_objects", "open")),
+        schema_keywords_refused=frozenset(row.get("schema_keywords_refused", ())),
+        temperature_refused_by=tuple(row.get("temperature_refused_by", ())),
     )
 
 

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import Any
 
 from opswire.chassis.errors import OpswireError
-from opswire.chassis.inference.attempt import Attempt, loop_deadline
+from opswire.chassis.inference.attempt import Attempt, loop_deadline, may_repeat
 from opswire.chassis.inference.backend import Answer, Question
 from opswire.chassis.inference.call import InferenceCall, OutputSchema
 from opswire.chassis.inference.cost import Tally
@@ -26,6 +26,11 @@ def question_for(place: Place, call: InferenceCall, schema: OutputSchema[Any] | 
     return Question(call.messages, schema, max_tokens, call.temperature, call.lane, call.operation)
 
 
+def is_last(places: Sequence[Place]) -> bool:
+    """Whether nobody follows the first of these who would be asked at all."""
+    return not any(place.breaker.would_admit for place in places[1:])
+
+
 def time_for(places: Sequence[Place], deadline: float) -> float | None:
     """Until when the first of these may be asked, in the loop's time; None when no time is left.
 
@@ -35,8 +40,7 @@ def time_for(places: Sequence[Place], deadline: float) -> float | None:
     left_s = deadline - now
     if left_s <= 0:
         return None
-    has_fallback = len(places) > 1 and any(place.breaker.would_admit for place in places[1:])
-    allowed_s = left_s * PART_BEFORE_FALLBACK if has_fallback else left_s
+    allowed_s = left_s if is_last(places) else left_s * PART_BEFORE_FALLBACK
     return now + min(places[0].endpoint.timeout_s, allowed_s)
 
 
@@ -77,7 +81,7 @@ async def stream_chain(
             if until is None:
                 break
             attempt = Attempt(place, call, question_for(place, call, None), until, tally, metrics)
-            async with aclosing(_streamed(attempt)) as parts:
+            async with aclosing(_streamed(attempt, is_last(places[number:]))) as parts:
                 async for part in parts:
                     yield place, part, is_restart
                     has_begun, is_restart = True, False
@@ -87,7 +91,22 @@ async def stream_chain(
     raise asked_all(errors)
 
 
-async def _streamed(attempt: Attempt) -> AsyncGenerator[str | Answer]:
+async def _streamed(attempt: Attempt, is_last: bool) -> AsyncGenerator[str | Answer]:
+    """The endpoint's stream. Before its first part it is asked again where that can help; after it, never."""
+    while True:
+        has_begun = False
+        try:
+            async with aclosing(_streamed_once(attempt)) as parts:
+                async for part in parts:
+                    has_begun = True
+                    yield part
+            return
+        except InferenceUnavailableError as error:
+            if has_begun or not await may_repeat(attempt, error, is_last):
+                raise
+
+
+async def _streamed_once(attempt: Attempt) -> AsyncGenerator[str | Answer]:
     await attempt.take_place()
     try:
         with attempt.sent() as current:

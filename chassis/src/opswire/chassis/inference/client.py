@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
@@ -12,23 +11,23 @@ from typing import TYPE_CHECKING, Any
 from opswire.chassis.errors import OpswireError
 from opswire.chassis.inference.attempt import Attempt, ask, loop_deadline
 from opswire.chassis.inference.backend import Answer, Question
-from opswire.chassis.inference.call import Chunk, InferenceCall, Lane, Message, OutputSchema, Reply, Value
-from opswire.chassis.inference.chain import asked_all, question_for, stream_chain, time_for
+from opswire.chassis.inference.call import Chunk, InferenceCall, OutputSchema, Reply, Value
+from opswire.chassis.inference.chain import asked_all, is_last, question_for, stream_chain, time_for
 from opswire.chassis.inference.cost import Tally
 from opswire.chassis.inference.errors import (
+    InferenceRefusedError,
     InferenceUnavailableError,
     ReplyInvalidError,
 )
 from opswire.chassis.inference.metrics import inference_metrics
 from opswire.chassis.inference.place import Place
 from opswire.chassis.inference.structured import REFUSED_CAUSE, decoded, repair_of
+from opswire.chassis.inference.warming import warm_place
 from opswire.chassis.metrics import Metrics
 
 if TYPE_CHECKING:
     from opswire.chassis.inference.configuration import InferenceConfiguration
     from opswire.chassis.inference.endpoint import Endpoint
-
-WARM_TIMEOUT_S = 20.0
 
 
 class InferenceClient:
@@ -90,10 +89,13 @@ class InferenceClient:
             _release(places)
 
     async def warm(self, schemas: Sequence[OutputSchema[Any]]) -> None:
-        """Load the SDKs, connect, and let each endpoint see each schema once: a new one costs time. Never raises."""
+        """Load the SDKs, connect, and let each endpoint see each schema once: a new one costs time. Never raises.
+
+        A vLLM that says how long calls wait is asked once whether it heeds lanes; `state` shows it (`priority`).
+        """
         places = self._hold()
         try:
-            await asyncio.gather(*(self._warm(place, schemas) for place in places))
+            await asyncio.gather(*(warm_place(place, schemas, self._metrics) for place in places))
         finally:
             _release(places)
 
@@ -148,14 +150,15 @@ class InferenceClient:
         errors: list[OpswireError] = []
         has_repaired = False
         for number, place in enumerate(places):
-            is_last = number == len(places) - 1
             try:
                 await place.load(deadline)
                 until = time_for(places[number:], deadline)
                 if until is None:
                     break
                 question = question_for(place, call, schema)
-                answer = await ask(Attempt(place, call, question, until, tally, self._metrics), is_last)
+                answer = await ask(
+                    Attempt(place, call, question, until, tally, self._metrics), is_last(places[number:])
+                )
                 try:
                     value = decode(answer)
                 except ReplyInvalidError as problem:
@@ -183,23 +186,8 @@ class InferenceClient:
         again = repair_of(question, answer, problem, place.endpoint.max_tokens)
         try:
             return await ask(Attempt(place, call, again, until, tally, self._metrics), is_last=False)
-        except InferenceUnavailableError as error:
+        except (InferenceUnavailableError, InferenceRefusedError) as error:
             raise problem from error  # it did answer, and that answer was no good
-
-    async def _warm(self, place: Place, schemas: Sequence[OutputSchema[Any]]) -> None:
-        deadline_ns = time.time_ns() + int(WARM_TIMEOUT_S * 1e9)
-        message = Message("user", "Say something short.")
-        for schema in schemas or (None,):
-            call = InferenceCall("warm", (message,), deadline_ns, 1, Lane.BULK)
-            question = Question((message,), schema, 1, None, Lane.BULK, "warm")
-            attempt = Attempt(place, call, question, loop_deadline(call), Tally(), self._metrics)
-            try:
-                await place.load()
-                await ask(attempt, is_last=False)
-            except InferenceUnavailableError:
-                return  # health and metrics say it; a service starts without its model server
-            except OpswireError:
-                continue
 
 
 def _text(answer: Answer) -> str:

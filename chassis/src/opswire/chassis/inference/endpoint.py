@@ -19,7 +19,8 @@ class Endpoint(BaseModel):
     base_url: str
     model: str
     api_key: SecretStr | None = None
-    temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = 0.0
+    """None: none is sent. Models that are known to refuse one are asked without it anyhow."""
     max_tokens: Annotated[int, Field(ge=1, le=131_072)] = 512
     """The most that one call may ask for."""
     timeout_s: Annotated[float, Field(gt=0, le=600)] = 15.0

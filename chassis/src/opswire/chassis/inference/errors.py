@@ -9,6 +9,8 @@ CONNECT = "connect"
 """Nothing was sent: the connection was refused or never made."""
 DISCONNECTED = "disconnected"
 """Sent, and the connection was closed before any byte of an answer."""
+CLOSED = "closed"
+"""Our own client was closed while the call ran."""
 BROKEN = "broken"
 """The answer stopped before its end."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import httpx2
@@ -85,6 +86,7 @@ def _said(endpoint: Endpoint, body: object) -> str:
 
 def _seconds(text: str | None) -> float | None:
     try:
-        return max(0.0, float(text)) if text is not None else None
+        found = float(text) if text is not None else None
+        return None if found is None or not math.isfinite(found) else max(0.0, found)
     except ValueError:
         return None  # an HTTP date: no model server was seen to send one

@@ -41,8 +41,8 @@ class Health:
             if self._running is None:
                 self._running = asyncio.create_task(self._ask(), name="model health")
                 self._running.add_done_callback(self._asked)
-            await asyncio.shield(self._running)
-        return self._problem is None
+            await asyncio.wait([self._running])  # an asker that is cancelled leaves the check to the others
+        return self._asked_at is not None and self._problem is None
 
     async def close(self) -> None:
         """End a check that is under way."""
@@ -66,5 +66,8 @@ class Health:
             self._problem = str(error)
         self._asked_at = self._clock()
 
-    def _asked(self, _: asyncio.Task[None]) -> None:
+    def _asked(self, task: asyncio.Task[None]) -> None:
         self._running = None
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._problem, self._asked_at = f"the check failed: {type(error).__name__}", self._clock()

@@ -33,7 +33,7 @@ class Lanes:
     @property
     def waiting(self) -> int:
         """Calls that wait for a place."""
-        return len(self._interactive) + len(self._bulk)
+        return sum(not waiter.done() for queue in (self._interactive, self._bulk) for waiter in queue)
 
     def enter_now(self, lane: Lane) -> bool:
         """Take a place if one is free for this lane and nobody waits before."""
@@ -49,10 +49,12 @@ class Lanes:
         """
         if self.enter_now(lane):
             return
-        if self.waiting >= self._queue_max:
-            if lane is Lane.BULK or not self._bulk:
+        if len(self._interactive) + len(self._bulk) >= self._queue_max and self.waiting >= self._queue_max:
+            youngest = next((waiter for waiter in reversed(self._bulk) if not waiter.done()), None)
+            if lane is Lane.BULK or youngest is None:
                 raise self._full()
-            self._bulk.pop().set_exception(self._full())
+            self._bulk.remove(youngest)
+            youngest.set_exception(self._full())
         queue = self._interactive if lane is Lane.INTERACTIVE else self._bulk
         waiter = asyncio.get_running_loop().create_future()
         queue.append(waiter)

@@ -21,17 +21,20 @@ from opswire.chassis.inference.backend import (
     garbage,
     read_object,
     with_schema_in_words,
+    word,
 )
-from opswire.chassis.inference.call import Lane, OutputSchema, ServerTiming, Usage
+from opswire.chassis.inference.call import Lane, ServerTiming, Usage
 from opswire.chassis.inference.capabilities import Capabilities, StructuredOutput
 from opswire.chassis.inference.endpoint import Endpoint
 from opswire.chassis.inference.errors import BROKEN, InferenceUnavailableError, StreamBrokenError
 from opswire.chassis.inference.failures import of_connection, of_status
+from opswire.chassis.inference.schemas import SentSchemas
 from opswire.chassis.inference.streaming import events, text_of
 from opswire.chassis.inference.transport import ROUND_TRIP, BoundedHttpClient
 
 PRIORITIES = {Lane.INTERACTIVE: 0, Lane.BULK: 10}
 """Lower is sooner."""
+TIMING_MS_MAX = 86_400_000
 # Their newer models refuse the older name of the limit.
 _COMPLETION_TOKENS = frozenset({"openai", "azure", "azure_openai"})
 _PATH = "/chat/completions"
@@ -54,13 +57,14 @@ class OpenAiBackend:
             timeout=None,
             http_client=BoundedHttpClient(endpoint.base_url, endpoint.connect_timeout_s),
         )
-        self._formats: dict[int, tuple[OutputSchema[Any], orjson.Fragment]] = {}
+        self._takes_temperature = capabilities.takes_temperature(endpoint.model)
+        self._formats = SentSchemas(capabilities, _format)
 
     async def answer(self, question: Question, traceparent: str) -> Answer:
         """See Backend."""
         response = await self._post(question, traceparent, is_stream=False)
         body = read_object(response.content)
-        return _answer(body, self._endpoint.model, response.extensions.get(ROUND_TRIP, 0))
+        return _answer(self._endpoint, body, response.extensions.get(ROUND_TRIP, 0))
 
     async def stream(self, question: Question, traceparent: str) -> AsyncGenerator[str | Answer]:
         """See Backend."""
@@ -71,13 +75,13 @@ class OpenAiBackend:
             async for event in events(response.aiter_raw()):
                 if event is None:
                     break
-                if "error" in event:
+                if event.get("error"):
                     raise _said_in_stream(self._endpoint, event["error"])
-                model = event.get("model") or model
+                model = word(event.get("model"), model)
                 if event.get("usage"):
                     usage, timing = _usage(event["usage"]), timing_of(event.get("metrics"))
                 for choice in (event.get("choices") or [])[:1]:
-                    finish = choice.get("finish_reason") or finish
+                    finish = word(choice.get("finish_reason"), finish)
                     text = text_of((choice.get("delta") or {}).get("content"))
                     if text:
                         texts.append(text)
@@ -107,17 +111,20 @@ class OpenAiBackend:
         return await sdk.post(self._client, openai.APIError, self._endpoint, _PATH, content, traceparent, is_stream)
 
     def _body(self, question: Question, is_stream: bool) -> dict[str, Any]:
-        temperature = self._endpoint.temperature if question.temperature is None else question.temperature
         messages = with_schema_in_words(question, self._mode)
         body: dict[str, Any] = {
             "model": self._endpoint.model,
             "messages": [{"role": message.role, "content": message.content} for message in messages],
             self._limit_name: question.max_tokens,
-            "temperature": temperature,
         }
-        if question.schema is not None and self._mode is StructuredOutput.JSON_SCHEMA:
-            body["response_format"] = self._format(question.schema)
-        elif question.schema is not None and self._mode is StructuredOutput.JSON_OBJECT:
+        temperature = self._endpoint.temperature if question.temperature is None else question.temperature
+        if temperature is not None and self._takes_temperature:
+            body["temperature"] = temperature
+        if question.schema is None or not question.is_bound:
+            pass
+        elif self._mode is StructuredOutput.JSON_SCHEMA:
+            body["response_format"] = self._formats.of(question.schema)
+        elif self._mode is StructuredOutput.JSON_OBJECT:
             body["response_format"] = {"type": "json_object"}
         if self._sends_priority:
             body["priority"] = PRIORITIES[question.lane]
@@ -128,30 +135,25 @@ class OpenAiBackend:
             body["stream_options"] = {"include_usage": True}
         return body
 
-    def _format(self, schema: OutputSchema[Any]) -> orjson.Fragment:
-        """The same schema is sent in every call: encoded once."""
-        known = self._formats.get(id(schema))
-        if known is not None and known[0] is schema:
-            return known[1]
-        shape = {"name": schema.name, "strict": True, "schema": dict(schema.json_schema)}
-        fragment = orjson.Fragment(orjson.dumps({"type": "json_schema", "json_schema": shape}))
-        if len(self._formats) >= 64:  # schemas made for one call (candidates as an enum) come and go
-            self._formats.clear()
-        self._formats[id(schema)] = (schema, fragment)
-        return fragment
+
+def _format(name: str, schema: dict[str, Any]) -> orjson.Fragment:
+    shape = {"name": name, "strict": True, "schema": schema}
+    return orjson.Fragment(orjson.dumps({"type": "json_schema", "json_schema": shape}))
 
 
-def _answer(body: dict[str, Any], model: str, round_trip_ns: int) -> Answer:
+def _answer(endpoint: Endpoint, body: dict[str, Any], round_trip_ns: int) -> Answer:
+    if body.get("error") and "choices" not in body:
+        raise _said(endpoint, body["error"])  # gateways answer 200 and put the error into the body
     try:
         choice = body["choices"][0]
         message = choice["message"]
         text = text_of(message.get("content"))
-        finish = REFUSED if message.get("refusal") else str(choice.get("finish_reason") or "stop")
+        finish = REFUSED if message.get("refusal") else word(choice.get("finish_reason"), "stop")
         usage = _usage(body.get("usage"))
         timing = timing_of(body.get("metrics"))
     except (LookupError, TypeError, AttributeError) as error:
         raise garbage() from error
-    return Answer(text, usage, body.get("model") or model, finish, timing, round_trip_ns)
+    return Answer(text, usage, word(body.get("model"), endpoint.model), finish, timing, round_trip_ns)
 
 
 def _usage(found: Mapping[str, Any] | None) -> Usage:
@@ -171,17 +173,21 @@ def timing_of(found: object) -> ServerTiming | None:
     if not isinstance(found, dict):
         return None
     parts = (found.get("queue_time_ms"), found.get("time_to_first_token_ms"), found.get("generation_time_ms"))
-    if not all(isinstance(part, int | float) and part >= 0 for part in parts):
+    if not all(isinstance(part, int | float) and 0 <= part <= TIMING_MS_MAX for part in parts):
         return None
     queue, prefill, decode = (int(part * 1e6) for part in parts if part is not None)
     return ServerTiming(queue, prefill, decode)
 
 
-def _said_in_stream(endpoint: Endpoint, error: object) -> Exception:
-    """An error in the middle of a stream has no HTTP status of its own; vLLM puts one into the event."""
+def _said(endpoint: Endpoint, error: object) -> Exception:
+    """An error that came with status 200; vLLM and others put its status into it."""
     code = error.get("code") if isinstance(error, dict) else None
     status = code if isinstance(code, int) and 400 <= code < 600 else 500
-    found = of_status(endpoint, status, {"error": error}, None)
+    return of_status(endpoint, status, {"error": error}, None)
+
+
+def _said_in_stream(endpoint: Endpoint, error: object) -> Exception:
+    found = _said(endpoint, error)
     if isinstance(found, InferenceUnavailableError):
         return StreamBrokenError(str(found), BROKEN)
     return found

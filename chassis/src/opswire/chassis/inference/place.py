@@ -4,16 +4,33 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Any
 
 from opswire.chassis.inference.backend import Backend
 from opswire.chassis.inference.breaker import Breaker
 from opswire.chassis.inference.capabilities import Capabilities, capabilities_of
+from opswire.chassis.inference.cost import prices_of
 from opswire.chassis.inference.endpoint import Endpoint
-from opswire.chassis.inference.errors import InferenceRefusedError, InferenceTimeoutError
+from opswire.chassis.inference.errors import (
+    CLOSED,
+    InferenceRefusedError,
+    InferenceTimeoutError,
+    InferenceUnavailableError,
+)
 from opswire.chassis.inference.health import Health
 from opswire.chassis.inference.lanes import Lanes
 from opswire.chassis.inference.spans import AttemptSpans
+
+
+class PriorityState(StrEnum):
+    """What is known of a server that is sent lanes as priorities."""
+
+    UNKNOWN = "unknown"
+    HEEDED = "heeded"
+    IGNORED = "ignored"
+    """It takes the field and goes by order of arrival: bulk calls delay all others."""
+    NOT_SENT = "not_sent"
 
 
 class Place:
@@ -24,8 +41,12 @@ class Place:
         self.capabilities: Capabilities = capabilities_of(endpoint.provider, endpoint.base_url, endpoint.model)
         self.breaker = Breaker()
         self.lanes = Lanes(endpoint.name, endpoint.concurrency_max, endpoint.queue_max)
-        self.spans = AttemptSpans(endpoint)
+        self.prices = prices_of(endpoint)
+        self.spans = AttemptSpans(endpoint, self.prices.source if self.prices is not None else None)
         self.health = Health(self._check)
+        is_sent = self.capabilities.takes_priority and endpoint.sends_priority
+        self.priority = PriorityState.UNKNOWN if is_sent else PriorityState.NOT_SENT
+        self.was_asked_for_priority = False
         self._backend: Backend | None = None
         self._users = 0
         self._is_retired = False
@@ -41,7 +62,8 @@ class Place:
         """Make the SDK's client, once. Importing an SDK takes up to a second: it happens here, off the loop.
 
         Before any attempt, so that it is taken for no slowness of the endpoint. `until` is in the loop's time. Raises
-        InferenceRefusedError where the SDK is not installed, InferenceTimeoutError when it was not loaded in time.
+        InferenceRefusedError where the SDK is not installed, InferenceTimeoutError when it was not loaded in time,
+        InferenceUnavailableError when the place was closed meanwhile.
         """
         if self._backend is not None:
             return
@@ -50,6 +72,8 @@ class Place:
                 make = await asyncio.to_thread(_maker_of, self.capabilities.protocol)
         except TimeoutError as error:
             raise InferenceTimeoutError("the model client was not loaded in time", "loading") from error
+        if self._closing is not None:
+            raise InferenceUnavailableError("the model client was closed", CLOSED)
         if self._backend is None:  # another call may have been first
             self._backend = make(self.endpoint, self.capabilities)
 
@@ -88,6 +112,8 @@ class Place:
             "model": self.endpoint.model,
             "base_url": self.endpoint.shown_url,
             "breaker": str(self.breaker.state),
+            "priority": str(self.priority),
+            "cost_source": self.prices.source if self.prices is not None else None,
             "health": self.health.state,
             "health_age_s": None if age_s is None else round(age_s, 1),
             "calls": self.lanes.taken,

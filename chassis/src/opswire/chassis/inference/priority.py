@@ -1,8 +1,8 @@
 """Whether a server heeds priorities. vLLM takes the field, and ignores it in silence unless it was started for it.
 
 Nothing that it shows tells which: not its version, models, metrics or API description. So it is found out by what it
-does: calls with long prompts in the bulk lane, more than it reads in one step, then a few interactive ones. Where
-priorities count, these wait a fraction of what the bulk calls wait; where not, longer than most of them.
+does: calls with long prompts in the bulk lane, more than it reads in one step, and behind them a few interactive ones.
+Where priorities count, these wait a fraction of what the bulk calls wait; where not, longer than most of them.
 """
 
 from __future__ import annotations
@@ -32,23 +32,27 @@ DEADLINE_S = 60.0
 async def heeds_priority(endpoint: Endpoint) -> bool | None:
     """Whether interactive calls overtake bulk calls at this server. None where it cannot be told: no queue, no times.
 
-    Reads about 50,000 prompt tokens there: for a check that a person asks for, not for every start. Raises the errors
-    of an InferenceClient.
+    Reads about 50,000 prompt tokens there, so a client asks once for each endpoint it warms; one token where the server
+    says no times. Raises the errors of an InferenceClient.
     """
     wide = endpoint.model_copy(update={"concurrency_max": 4 * BULK_CALLS, "timeout_s": DEADLINE_S})
     client = InferenceClient("priority", lambda: configuration, Metrics())
     configuration = InferenceConfiguration(chain=(wide,))
     try:
-        await client.warm([])
-        bulk = [asyncio.create_task(client.complete(_call(Lane.BULK, BULK_WORDS))) for _ in range(BULK_CALLS)]
+        first = await client.complete(_call(Lane.INTERACTIVE, 1))
+        if first.timing is None:
+            return None
+        # All in one turn of our loop, the interactive ones last: whatever pauses us then, the server has them.
+        calls = [_call(Lane.BULK, BULK_WORDS) for _ in range(BULK_CALLS)]
+        calls += [_call(Lane.INTERACTIVE, 1) for _ in range(URGENT_CALLS)]
+        tasks = [asyncio.create_task(client.complete(call)) for call in calls]
         try:
-            await asyncio.wait(bulk, return_when=asyncio.FIRST_COMPLETED)
-            urgent = await asyncio.gather(*(client.complete(_call(Lane.INTERACTIVE, 1)) for _ in range(URGENT_CALLS)))
-            return _judged(await asyncio.gather(*bulk), urgent)
+            replies = await asyncio.gather(*tasks)
         finally:
-            for task in bulk:
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*bulk, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return _judged(replies[:BULK_CALLS], replies[BULK_CALLS:])
     finally:
         await client.close()
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from opswire.chassis.inference.call import Usage
 from opswire.chassis.inference.capabilities import capabilities_of
+from opswire.chassis.inference.cost import prices_of
 from opswire.chassis.inference.endpoint import Endpoint
 
 
@@ -27,10 +28,11 @@ def saved_usd(usage: Usage, endpoint: Endpoint, is_batch: bool = False) -> Savin
 
     Where it is not known that the two discounts stack, cached tokens count without the batch's.
     """
-    price_in, price_out = endpoint.input_usd_per_million_tokens, endpoint.output_usd_per_million_tokens
-    price_read, price_write = endpoint.cached_input_usd_per_million_tokens, endpoint.cache_write_usd_per_million_tokens
-    if price_in is None or price_out is None or (price_read is None and usage.cached_input_tokens):
+    prices = prices_of(endpoint)
+    if prices is None or (prices.cached_input_usd is None and usage.cached_input_tokens):
         return None
+    price_in, price_out = prices.input_usd, prices.output_usd
+    price_read, price_write = prices.cached_input_usd, prices.cache_write_usd
     read_usd = usage.cached_input_tokens * (price_read or 0.0) / 1e6
     written_usd = usage.cache_write_tokens * (price_in if price_write is None else price_write) / 1e6
     uncached_usd = (usage.cached_input_tokens + usage.cache_write_tokens) * price_in / 1e6

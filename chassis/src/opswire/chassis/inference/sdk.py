@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx2
 from opswire.chassis.inference.endpoint import Endpoint
+from opswire.chassis.inference.errors import InferenceRefusedError
 from opswire.chassis.inference.failures import of_connection, of_sdk
 
 # An SDK's client is `Any` here: the two have the same methods and no common type.
@@ -30,7 +31,14 @@ async def post(
         raise of_sdk(endpoint, error) from error
     except httpx2.HTTPError as error:
         raise of_connection(endpoint, error) from error
+    except UnicodeError:
+        raise _of_key(endpoint) from None  # its text may hold a part of the key
     return response
+
+
+def _of_key(endpoint: Endpoint) -> InferenceRefusedError:
+    message = f"the API key of model endpoint {endpoint.name} holds what no HTTP header can: copy it again"
+    return InferenceRefusedError(message, "credentials")
 
 
 async def check(client: Any, faults: type[Exception], endpoint: Endpoint, path: str) -> None:
@@ -40,3 +48,5 @@ async def check(client: Any, faults: type[Exception], endpoint: Endpoint, path: 
     except faults as error:
         if getattr(error, "status_code", None) not in (404, 405):
             raise of_sdk(endpoint, error) from error
+    except UnicodeError:
+        raise _of_key(endpoint) from None

@@ -34,7 +34,9 @@ _PORTS = {"http": 80, "https": 443}
 class AttemptSpans:
     """Makes the spans of one endpoint's attempts; what never changes is put together once."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, cost_source: str | None = None) -> None:
+        """`cost_source` is where the prices of its costs are from."""
+        self._cost_source = cost_source
         url = urlsplit(endpoint.base_url)
         self._name = f"chat {endpoint.model}"
         self._common: dict[str, AttributeValue] = {
@@ -77,6 +79,8 @@ class AttemptSpans:
             attributes["gen_ai.usage.cache_read.input_tokens"] = answer.usage.cached_input_tokens
         if cost_usd is not None:
             attributes["opswire.llm.cost_usd"] = cost_usd
+            if self._cost_source is not None:
+                attributes["opswire.llm.cost_source"] = self._cost_source
         end_ns = time.time_ns()
         if answer.timing is not None:
             _split(current, answer, end_ns)

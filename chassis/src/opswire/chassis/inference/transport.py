@@ -19,7 +19,7 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 import httpx2
 import yarl
-from opswire.chassis.inference.errors import ReplyTooLargeError
+from opswire.chassis.inference.errors import CLOSED, InferenceUnavailableError, ReplyTooLargeError
 
 REPLY_BYTES_MAX = 1_048_576
 ERROR_BYTES_MAX = 65_536
@@ -27,8 +27,10 @@ KEEP_ALIVE_S = 4.0
 """vLLM closes idle connections after 5 s; a call must not start on one that is about to close."""
 URLS_MAX = 64
 ROUND_TRIP = "opswire.round_trip_ns"
-_UNWANTED_PREFIX = "x-stainless-"
-_UNWANTED = frozenset({"openai-organization", "openai-project", "accept-encoding", "connection", "user-agent"})
+_WANTED = frozenset(
+    {"authorization", "x-api-key", "anthropic-version", "anthropic-beta", "accept", "content-type", "traceparent"}
+)
+"""What a model server needs. SDKs add their own, and whatever a variable of the environment tells them to."""
 _TCP_INFO = 11
 _MINIMUM_ROUND_TRIP_AT = 148  # tcpi_min_rtt of Linux's struct tcp_info, microseconds
 _UNMEASURED_US = 10_000_000  # the kernel says 2^32 - 1 before its first measurement
@@ -45,6 +47,7 @@ class BoundedHttpClient(httpx2.AsyncClient):
         self._urls: dict[str, yarl.URL] = {}
         self._parsed_urls: dict[str, httpx2.URL] = {}
         self._round_trips = _RoundTrips()
+        self._is_shut = False
 
     def build_request(self, method: str, url: httpx2.URL | str, **parts: Any) -> httpx2.Request:
         """The SDK's request without the merging of URLs, cookies and parameters that it has done itself."""
@@ -57,6 +60,8 @@ class BoundedHttpClient(httpx2.AsyncClient):
 
     async def send(self, request: httpx2.Request, *, stream: bool = False, **_: Any) -> httpx2.Response:
         """Send, and read the reply unless `stream`. Raises httpx2's errors and ReplyTooLargeError."""
+        if self._is_shut:
+            raise InferenceUnavailableError("the model client was closed", CLOSED)
         with _as_httpx2_errors():
             reply = await self._session().request(
                 request.method,
@@ -77,7 +82,8 @@ class BoundedHttpClient(httpx2.AsyncClient):
         )
 
     async def aclose(self) -> None:
-        """Close every connection."""
+        """Close every connection; nothing is sent any more."""
+        self._is_shut = True
         if self._opened is not None:
             await self._opened.close()
             self._opened = None
@@ -179,8 +185,7 @@ def _headers(reply: aiohttp.ClientResponse) -> list[tuple[bytes, bytes]]:
 
 
 def _is_wanted(name: str) -> bool:
-    lower = name.lower()
-    return not lower.startswith(_UNWANTED_PREFIX) and lower not in _UNWANTED
+    return name.lower() in _WANTED
 
 
 def _is_plain(reply: aiohttp.ClientResponse) -> bool:

