@@ -20,7 +20,7 @@ from opswire.chassis.embedded.valkey_server import ValkeyServer
 from opswire.chassis.metrics import Metrics
 from opswire.chassis.settings import ServiceSettings
 from opswire.chassis.stages import Stage
-from opswire.chassis.telemetry import span
+from opswire.chassis.telemetry import current_span, span
 from opswire.chassis.testing.steady_log import SteadyLog
 from opswire.chassis.testing.upstream import Upstream
 from opswire.contracts.cache_keys_asked import CacheKeysAsked
@@ -226,6 +226,20 @@ async def test_hits_that_are_what_the_source_says_are_counted_right() -> None:
     await read_until_checked(cache, source, COMPARED_MIN)
     told = cache.statistics()
     assert (told.checked >= COMPARED_MIN, told.wrong, told.is_on) == (True, 0, True)
+
+
+async def test_what_is_recomputed_in_the_background_is_in_no_requests_trace() -> None:
+    cache, enclosing = made(check_share=1.0), []
+
+    class Watched(Source):
+        async def load(self) -> tuple[str, list[str]]:
+            enclosing.append(current_span())
+            return await super().load()
+
+    with span("a request", Stage.INTENT_COMPUTE) as request:
+        await read_until_checked(cache, Watched(), 2)
+    assert enclosing[0] is request, "the first load is the request's own"
+    assert set(enclosing[1:]) == {None}
 
 
 async def test_wrong_hits_switch_the_cache_off_and_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ import random
 import struct
 import time
 from collections.abc import Awaitable
+from contextvars import Context
 from typing import TypeVar
 
 from opswire.chassis.caching.counts import Counts
@@ -270,7 +271,8 @@ class Cache(Holding[ValueT]):
     # In the background.
 
     def _begin(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(self._guarded(work))
+        # In a context of its own: the request that happened to begin it must not be told of its time.
+        task = asyncio.get_running_loop().create_task(self._guarded(work), context=Context())
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 

@@ -52,6 +52,7 @@ def create_app(settings: IntentSettings | None = None) -> Service:
         service.metrics,
         settings.intent_cache_ttl_s,
         enabled=settings.cache == "on",
+        check_share=settings.cache_check_share,
     )
     threshold = THRESHOLD if settings.confidence_threshold is None else settings.confidence_threshold
     ask_model = _model_tier(service, settings, names, valkey)
