@@ -14,6 +14,8 @@ from nats.js.api import ConsumerConfig, DeliverPolicy
 
 STREAM = "OPSWIRE_FACTS"
 
+UNREAD_CONSUMER_KEPT_S = 1.0
+
 
 class Upstream:
     """Publishes requests as `source` and reads outcomes from the stream."""
@@ -57,15 +59,18 @@ class Upstream:
 
     async def read(self, subject: str, count: int, timeout_s: float, stream: str = STREAM) -> list[bytes]:
         """The first `count` messages stored on `subject`, waiting for them. Raises TimeoutError."""
-        config = ConsumerConfig(deliver_policy=DeliverPolicy.ALL, inactive_threshold=timeout_s + 5)
+        # A consumer without a reader counts against the stream's limit until the broker lets it go: soon.
+        config = ConsumerConfig(deliver_policy=DeliverPolicy.ALL, inactive_threshold=UNREAD_CONSUMER_KEPT_S)
         found: list[bytes] = []
         async with asyncio.timeout(timeout_s):
             subscription = await self.client.jetstream().subscribe(
                 subject, stream=stream, config=config, ordered_consumer=True
             )
-            while len(found) < count:
-                found.append((await subscription.next_msg(timeout=timeout_s)).data)
-        await subscription.unsubscribe()
+            try:
+                while len(found) < count:
+                    found.append((await subscription.next_msg(timeout=timeout_s)).data)
+            finally:
+                await subscription.unsubscribe()
         return found
 
     async def stored(self, subject: str, stream: str = STREAM) -> list[bytes]:
