@@ -181,8 +181,8 @@ def show(found: dict[str, Any]) -> None:
     print(f"{found['assets']:,} assets in {found['system']}")
     print(f"  import {found['import_s']:.1f} s; compared again with the inventory {found['diff_s']:.1f} s")
     print(
-        f"  memory {found['memory_before_mb']:.0f} MB before, "
-        f"{found['memory_during_import_mb']:.0f} MB at most in the import, {found['memory_serving_mb']:.0f} MB after {LOOKUPS:,} reads of each kind"
+        f"  memory {found['memory_before_mb']:.0f} MB before, {found['memory_during_import_mb']:.0f} MB at most in the "
+        f"import, {found['memory_serving_mb']:.0f} MB after {LOOKUPS:,} reads of each kind"
     )
     for name, times in found["lookups"].items():
         print(f"  {name:28} median {times['median_ms']:8.3f} ms   p99 {times['p99_ms']:8.3f} ms")

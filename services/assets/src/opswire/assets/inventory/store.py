@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Self, TypeVar
 
@@ -22,6 +22,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 UPSERT_BATCH = 1_000
 NAMESAKES_MAX = 64
+READ_TIMEOUT_S = 10.0
 STATISTICS_CHANGES_MIN = 100
 STATISTICS_GROWTH = 4
 BY_HAND_MAX = 100
@@ -112,7 +113,7 @@ class Inventory:
         """Assets whose names look like this one, best first. For offering a choice, never for taking one."""
         pairs = pairs_of(name, queries.NEAR_PAIRS_MAX)
         values = {f"pair_{i}": _takeable(queries.like_escaped(pair)) for i, pair in enumerate(pairs)}
-        rows = await asyncio.to_thread(self._read_apart, queries.near_statement(len(pairs)), values)
+        rows = await self._in_time(asyncio.to_thread(self._read_apart, queries.near_statement(len(pairs)), values))
         bearers: dict[str, list[tuple[str, str]]] = {}
         for key, owner, kind, environment in rows:
             bearers.setdefault(key, []).append((owner, f"{kind} in {environment}"))
@@ -143,7 +144,7 @@ class Inventory:
             if progress is not None:
                 progress(start + len(records[start : start + UPSERT_BATCH]))
             if report.created + report.updated >= renewed * STATISTICS_GROWTH:
-                # PostgreSQL plans for the size it knows of: 100,000 into empty tables took 85 s without, 18 s with this.
+                # PostgreSQL plans for the size it knows: 100,000 into empty tables took 85 s without, 18 s with it.
                 await self._renew_statistics()
                 renewed = report.created + report.updated
         if report.created + report.updated >= STATISTICS_CHANGES_MIN:
@@ -226,7 +227,7 @@ class Inventory:
     async def _rows(self, statement: Select[Any], values: Mapping[str, Any], reads_far: bool = False) -> Sequence[Any]:
         values = {key: _takeable(value) for key, value in values.items()}
         if reads_far or not self._engines.reads_inline:
-            return await asyncio.to_thread(self._read_apart, statement, values)
+            return await self._in_time(asyncio.to_thread(self._read_apart, statement, values))
         try:
             if self._reader is None:
                 self._reader = self._engines.read.connect()
@@ -234,6 +235,13 @@ class Inventory:
         except SQLAlchemyError as error:
             self._drop_reader()
             raise InventoryUnavailableError(f"the inventory does not answer: {_reason(error)}") from error
+
+    async def _in_time(self, reading: Coroutine[Any, Any, ResultT]) -> ResultT:
+        """The thread of a database that hangs cannot be ended; whoever asked is told that it does not answer."""
+        try:
+            return await asyncio.wait_for(reading, READ_TIMEOUT_S)
+        except TimeoutError as error:
+            raise InventoryUnavailableError(f"the inventory did not answer within {READ_TIMEOUT_S:g} s") from error
 
     def _read_apart(self, statement: Select[Any], values: Mapping[str, Any]) -> Sequence[Any]:
         try:
