@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 import orjson
@@ -38,6 +38,7 @@ from pydantic import ValidationError
 from starlette.routing import BaseRoute
 
 Hook = Callable[[], Awaitable[None]]
+CANCEL_AGAIN_AFTER_S = 0.5
 EXIT_CANNOT_START = 78  # EX_CONFIG: restarting does not help
 EXIT_UNAVAILABLE = 69  # EX_UNAVAILABLE: what the service needs is away; restarting later helps
 
@@ -148,9 +149,7 @@ class Service:
     async def stop(self) -> None:
         """Drain and close: what is in flight ends, nothing new is taken. Unfinished messages come again elsewhere."""
         self._stop.set()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_all(self._tasks)
         await self.log.stop()
         try:
             await self.bus.stop()
@@ -197,6 +196,20 @@ class Service:
         await asyncio.wait((starting,))
         get_logger().info("ended before it was ready")
         return False
+
+
+async def end_all(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended.
+
+    Once is not enough: before Python 3.12 a cancellation that meets a reply in the same turn of the loop is lost in
+    `asyncio.wait_for`, and whoever waited for that task waited for ever.
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=CANCEL_AGAIN_AFTER_S)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def run_service(name: str, create: Callable[[], Service | Awaitable[Service]]) -> None:
