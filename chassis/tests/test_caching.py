@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
+from zlib import crc32
 
-import orjson
 import pytest
 from opswire.chassis.bus import Bus
-from opswire.chassis.caching.cache import Cache, SharedLevel
+from opswire.chassis.caching.cache import Cache
+from opswire.chassis.caching.entry import _HEAD, SEAL_BYTES, pack
+from opswire.chassis.caching.levels import SharedLevel
 from opswire.chassis.caching.log import LEASE_S, InvalidationLog
+from opswire.chassis.caching.stamp import Stamp
 from opswire.chassis.caching.valkey import Valkey
 from opswire.chassis.embedded.nats_server import NatsServer
 from opswire.chassis.embedded.valkey_server import ValkeyServer
@@ -44,6 +48,7 @@ class Holder:
         self.log = InvalidationLog(self.bus, self.metrics)
         self.cache: Cache[str] = Cache("test", TextCodec(), self.log, shared, self.metrics, ttl_s=60)
         self.loads = 0
+        self.is_served = True
 
     async def read(self, key: str, value: str = "value", tag: str | None = None) -> tuple[str, str]:
         async def load() -> tuple[str, list[str]]:
@@ -51,9 +56,15 @@ class Holder:
             await asyncio.sleep(0)
             return value, [tag or key]
 
-        return await self.cache.read(key, load)
+        found = await self.cache.read(key, load)
+        while found[1] == "bypass" and self.is_served:
+            # The machine was too busy to renew the lease in time: allowed, and not what is tested.
+            await until(lambda: self.log.inside_lease)
+            found = await self.cache.read(key, load)
+        return found
 
     def count(self, outcome: str) -> float:
+        self.cache.statistics()
         return self.metrics.cache_reads.labels("test", outcome)._value.get()
 
 
@@ -102,14 +113,15 @@ async def test_a_hit_comes_from_memory_and_an_invalidation_ends_it(start: Start,
     assert await holder.read("a", "one") == ("one", "miss")
     assert await holder.read("a", "two") == ("one", "memory")
     sequence = await invalidate(upstream, "other")
-    await until(lambda: holder.log.applied == sequence)
+    await until(lambda: holder.log.applied >= sequence)
     assert await holder.read("a", "two") == ("one", "memory")
     sequence = await invalidate(upstream, "a")
-    await until(lambda: holder.log.applied == sequence)
+    await until(lambda: holder.log.applied >= sequence)
+    assert holder.cache.read_now("a") is None
     assert await holder.read("a", "two") == ("two", "miss")
-    assert holder.count("stale") == 1
+    assert holder.cache.read_now("a") == "two"
     sequence = await invalidate(upstream, "all")
-    await until(lambda: holder.log.applied == sequence)
+    await until(lambda: holder.log.applied >= sequence)
     assert await holder.read("a", "three") == ("three", "miss")
 
 
@@ -127,7 +139,7 @@ async def test_a_fill_that_an_invalidation_overtook_is_not_kept(
     reading = asyncio.create_task(first.cache.read("a", slow))
     await begun.wait()
     sequence = await invalidate(upstream, "a")
-    await until(lambda: first.log.applied == second.log.applied == sequence)
+    await until(lambda: min(first.log.applied, second.log.applied) >= sequence)
     joining = asyncio.create_task(first.read("a", "new"))
     await asyncio.sleep(0)  # one turn: it has joined the flight
     may_end.set()
@@ -184,20 +196,35 @@ async def test_the_shared_level_serves_others_until_an_invalidation(
     assert await second.read("a", "two") == ("one", "memory")
     sequence = await invalidate(upstream, "a")
     third = await start(valkey)  # it was not there when the log said so
-    await until(lambda: first.log.applied == second.log.applied == sequence)
+    await until(lambda: min(first.log.applied, second.log.applied) >= sequence)
     for holder in (third, first, second):
         value, outcome = await holder.read("a", "two")
         assert (value, outcome) in {("two", "miss"), ("two", "shared")}
     assert third.count("stale") == 1
 
 
-def poisons(epoch: str, stamp: int) -> list[bytes]:
-    good = ["a", epoch, stamp, time.time() + 60, ["a"], "poison"]
-    bad = [[*good[:place], wrong, *good[place + 1 :]] for place in range(6) for wrong in (None, {}, [[1]])]
-    bad += [["b", *good[1:]], [*good, 1], good[:-1], [*good[:1], epoch, "x", *good[3:]]]
-    texts = [json.dumps(entry).encode() for entry in bad]
+def sealed(names: object, value: bytes = b"poison", numbers: Sequence[Any] = (), length: int | None = None) -> bytes:
+    text = json.dumps(names).encode()
+    body = _HEAD.pack(len(text) if length is None else length, *numbers) + text + value
+    return crc32(body).to_bytes(SEAL_BYTES) + body
+
+
+def poisons(stamp: Stamp) -> list[bytes]:
+    history, *place = stamp
+    numbers, good = [*place, time.time(), 60.0], ["a", history, ["a"]]
+    bad: list[object] = [[*good[:at], wrong, *good[at + 1 :]] for at in range(3) for wrong in (None, {"a": 1}, 7, True)]
+    bad += [["b", *good[1:]], [*good, 1], good[:-1], {}, None, 7, ["a", history, [1]], ["a", history, [[]]]]
+    texts = [sealed(names, numbers=numbers) for names in bad] + [sealed(good, b"\xff\xfe", numbers)]
+    texts += [sealed(good, b"", [*place, math.nan, 60.0]), sealed(good, b"", [*place, time.time(), math.nan])]
+    texts += [sealed(good, b"poison", numbers, length) for length in (0, 3, 2**32 - 1)]
     texts += [b"", b"\xff\xfe", b"null", b"7", b'"abcdef"', b"{}", b"[" * 5_000, b"not json", b"\x80\x04K\x01."]
-    texts += [orjson.dumps(good).replace(str(stamp).encode() + b",", b"1e999,", 1), orjson.dumps(good)[:-1] + b" "]
+    whole = pack("a", stamp, 0.0, 60.0, ("a",), b"poison", b"")
+    texts += [
+        whole[:-1],
+        whole + b" ",
+        whole[:20] + b"?" + whole[21:],
+        pack("a", stamp, 0.0, 60.0, ("a",), b"p", b"key"),
+    ]
     return texts
 
 
@@ -206,9 +233,9 @@ async def test_foreign_bytes_in_the_shared_level_are_a_counted_miss(
 ) -> None:
     holder = await start(valkey)
     raw: Redis = Redis.from_url(valkey_server.url)
-    for number, poison in enumerate(poisons(holder.log.epoch, holder.log.applied)):
-        await raw.set("opswire:test:a", poison)
-        holder.cache._memory.clear()
+    for number, poison in enumerate(poisons(holder.log.stamp)):
+        await raw.set("opswire:3:test:a", poison)
+        holder.cache.drop_all()
         before = holder.count("poisoned") + holder.count("stale")
         assert await holder.read("a", f"v{number}") == (f"v{number}", "miss"), poison
         assert holder.count("poisoned") + holder.count("stale") == before + 1, poison
@@ -222,31 +249,36 @@ async def test_valkey_killed_emptied_restarted_or_asleep_changes_no_answer(
     raw: Redis = Redis.from_url(valkey_server.url)
     await holder.read("a", "a")
     await raw.flushall()
-    holder.cache._memory.clear()
+    holder.cache.drop_all()
     assert await holder.read("a", "b") == ("b", "miss")
     await raw.aclose()
     valkey_server.kill()
-    holder.cache._memory.clear()
+    holder.cache.drop_all()
     assert await holder.read("a", "c") == ("c", "miss")
     assert valkey.is_away
     assert await holder.read("a", "d") == ("c", "memory")
     await asyncio.to_thread(valkey_server.start)
     await until(lambda: not valkey.is_away)
     await holder.read("z", "z")
-    holder.cache._memory.clear()
+    holder.cache.drop_all()
     assert await holder.read("z", "y") == ("z", "shared")
 
 
 async def test_an_answer_that_came_too_late_is_never_taken_for_the_next_one(
     valkey: Valkey, valkey_server: ValkeyServer
 ) -> None:
-    await valkey.set("one", b"1", 60)
-    await valkey.set("two", b"2", 60)
+    for key, data in (("one", b"1"), ("two", b"2")):
+        while await valkey.get(key) != data:  # a busy machine may take longer than is waited
+            await until(lambda: not valkey.is_away)
+            await valkey.set(key, data, 60)
     valkey_server.process.send_signal(19)  # SIGSTOP
     assert await valkey.get("one") is None
     valkey_server.process.send_signal(18)  # SIGCONT
     await until(lambda: not valkey.is_away)
-    assert await valkey.get("two") == b"2"
+    assert await valkey.get("two") in (b"2", None)
+    while (found := await valkey.get("two")) is None:
+        await until(lambda: not valkey.is_away)
+    assert found == b"2"
 
 
 async def test_without_the_broker_reads_bypass_once_the_lease_is_over(
@@ -256,13 +288,15 @@ async def test_without_the_broker_reads_bypass_once_the_lease_is_over(
     await holder.read("a", "one")
     nats_server.kill()
     await until(lambda: not holder.log.inside_lease, timeout_s=LEASE_S + 1)
+    holder.is_served = False
     assert await holder.read("a", "two") == ("two", "bypass")
     await asyncio.to_thread(nats_server.start)
     await until(lambda: holder.log.inside_lease)
+    holder.is_served = True
     assert (await holder.read("a", "two"))[0] in {"one", "two"}
     await until(lambda: upstream.client.is_connected)
     sequence = await invalidate(upstream, "a")
-    await until(lambda: holder.log.applied == sequence)
+    await until(lambda: holder.log.applied >= sequence)
     assert await holder.read("a", "three") == ("three", "miss")
 
 
@@ -276,7 +310,7 @@ async def test_a_replaced_log_drops_everything(start: Start, nats_server: NatsSe
     await until(lambda: holder.log.epoch != epoch and holder.log.inside_lease)
     assert await holder.read("a", "two") == ("two", "miss")
     sequence = await invalidate(upstream, "a")
-    await until(lambda: holder.log.applied == sequence)
+    await until(lambda: holder.log.applied >= sequence)
     assert await holder.read("a", "three") == ("three", "miss")
 
 
@@ -295,7 +329,7 @@ async def test_a_gap_in_the_log_drops_everything_older(
     await upstream.client.jetstream().delete_msg(CHANGES, lost)
     sequence = await invalidate(upstream, "b")
     wire.closed = False
-    await until(lambda: holder.log.applied == sequence and holder.log.inside_lease)
+    await until(lambda: holder.log.applied >= sequence and holder.log.inside_lease)
     assert holder.log.floor == lost
     assert await holder.read("a", "two") == ("two", "miss")
 
@@ -304,5 +338,5 @@ async def test_an_unreadable_change_drops_everything_older(start: Start, upstrea
     holder = await start()
     await holder.read("a", "one")
     answer = await upstream.client.jetstream().publish(CACHES_INVALIDATED.template, b"{")
-    await until(lambda: holder.log.applied == answer.seq)
+    await until(lambda: holder.log.applied >= answer.seq)
     assert await holder.read("a", "two") == ("two", "miss")

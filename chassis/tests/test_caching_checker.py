@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 
 import pytest
 from opswire.chassis.bus import Bus
-from opswire.chassis.caching.cache import Cache, Load, _Entry, _Flight
+from opswire.chassis.caching.cache import Cache
+from opswire.chassis.caching.entry import Entry
 from opswire.chassis.caching.log import InvalidationLog
+from opswire.chassis.caching.stamp import Stamp
 from opswire.chassis.caching.valkey import Valkey
 from opswire.chassis.embedded.nats_server import NatsServer
 from opswire.chassis.embedded.valkey_server import ValkeyServer
@@ -42,23 +44,20 @@ class NumberCodec:
 
 
 class StampAfterLoad(Cache[int]):
-    async def _load_as_leader(self, key: str, load: Load[int], flight: _Flight[int]) -> _Entry[int]:
-        value, tags = await load()
-        entry = _Entry(value, tuple(tags), self._log.epoch, self._log.applied, time.time() + self._ttl_s)
-        self._land(key, flight, entry)
-        await self._keep(key, entry)
-        return entry
+    def _entry_of(
+        self, key: str, value: int, tags: list[str], stamp: Stamp, begun_s: float, ttl_s: float | None
+    ) -> Entry[int]:
+        return super()._entry_of(key, value, tags, self._log.stamp, begun_s, ttl_s)
 
 
 class NoStampCheck(Cache[int]):
-    def _is_good(self, entry: _Entry[int]) -> bool:
-        return time.time() < entry.expires_s and self._log.inside_lease
+    def _is_good(self, entry: Entry[int]) -> bool:
+        return time.monotonic() < entry.expires_s and self._log.inside_lease
 
 
 class LeaseIgnored(InvalidationLog):
-    @property
-    def inside_lease(self) -> bool:
-        return True
+    def _set_lease(self, until_s: float) -> None:
+        super()._set_lease(until_s + 3_600)
 
 
 @dataclass

@@ -95,6 +95,14 @@ async def test_ask_prints_the_outcome_as_json(opswire: CommandLine, client: Clie
     assert headers["ce-id"] == "ask-1"
     assert headers["ce-type"] == "opswire.request_submitted.v1"
     assert len(headers["traceparent"]) == 55
+    assert "Opswire-Fresh" not in headers
+
+
+async def test_a_wish_for_fresh_results_travels_in_the_headers(opswire: CommandLine, client: Client) -> None:
+    async with stand_in(client) as seen:
+        result = await run(opswire, "ask", "list hosts", "--fresh", "--id", "ask-fresh")
+    assert result.status == 0, result.err
+    assert (seen[0].headers or {})["Opswire-Fresh"] == "1"
 
 
 async def test_ask_prints_sentence_table_times_and_what_next(opswire: CommandLine, client: Client) -> None:

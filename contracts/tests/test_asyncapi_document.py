@@ -96,7 +96,15 @@ def test_examples_fit_the_payload_schemas_of_the_document(document: dict[str, An
 
 def test_headers_that_we_write_are_all_documented(document: dict[str, Any]) -> None:
     written = Envelope(
-        id="1", source="s", type="t", time="t", subject="s", traceparent="t", message_id="m", deadline_ms=1
+        id="1",
+        source="s",
+        type="t",
+        time="t",
+        subject="s",
+        traceparent="t",
+        message_id="m",
+        deadline_ms=1,
+        is_fresh=True,
     ).to_headers()
     assert set(document["components"]["schemas"]["Headers"]["properties"]) == set(written)
 

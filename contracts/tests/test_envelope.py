@@ -32,6 +32,7 @@ FULL = Envelope(
     traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
     message_id="chat/0197f3c2/intent",
     deadline_ms=1_767_322_845_000,
+    is_fresh=True,
 )
 
 
@@ -47,11 +48,19 @@ def test_writes_the_cloudevents_attributes_in_binary_mode() -> None:
         "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         "Nats-Msg-Id": "chat/0197f3c2/intent",
         "Opswire-Deadline": "1767322845000",
+        "Opswire-Fresh": "1",
     }
 
 
 def test_leaves_out_what_is_not_set() -> None:
     assert Envelope().to_headers() == {"ce-specversion": "1.0", "content-type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("value", "is_fresh"), [("1", True), ("0", False), ("", False), ("yes", False), ("1" * 99, False)]
+)
+def test_a_wish_for_fresh_results_is_the_figure_one_and_nothing_else(value: str, is_fresh: bool) -> None:
+    assert Envelope.from_headers({"opswire-FRESH": value}).is_fresh is is_fresh
 
 
 def test_reads_back_what_it_wrote() -> None:

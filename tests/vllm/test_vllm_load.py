@@ -51,7 +51,8 @@ async def met_a_queue(client: InferenceClient, share_min: float) -> float:
 
 async def test_interactive_calls_go_before_bulk_ones_and_only_by_their_priority(vllm: VllmServer) -> None:
     """Both shares from one run on one server: with the field sent, and without it as the control."""
-    wide = {"concurrency_max": 4 * BULK_CALLS}  # our own queue must not be what orders them
+    # Our own queue must not be what orders them.
+    wide = {"concurrency_max": 4 * BULK_CALLS, "retries_max": 3}
     async with client_of(endpoint_of(vllm, **wide, sends_priority=False)) as client:
         without = await met_a_queue(client, share_min=1.0)
     async with client_of(endpoint_of(vllm, **wide)) as client:

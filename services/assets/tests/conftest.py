@@ -1,13 +1,21 @@
-"""An inventory in a file of its own for each test, and one like the lab's."""
+"""An inventory in a database of its own for each test, SQLite and PostgreSQL alike, and one like the lab's."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import shutil
+import sys
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from opswire.assets.importers.opswire_yaml import read_yaml
+from opswire.assets.inventory.migrate import migrate
 from opswire.assets.inventory.store import Inventory
+from opswire.assets.inventory.tables import METADATA
+
+sys.path.insert(0, str(Path(__file__).parent))  # the modules beside the tests: test folders are no packages here
+
+from postgres_server import ADVICE, PostgresServer, postgres_binaries
 
 LAB_LIKE = """
 defaults: {environment: production, owner: shop-team}
@@ -26,10 +34,52 @@ assets:
 """
 
 
-@pytest.fixture
-def inventory_url(tmp_path: Path) -> str:
-    """The URL of a database that does not exist yet."""
-    return f"sqlite:///{tmp_path}/inventory.sqlite3"
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real PostgreSQL server, shared by all tests; each takes a database of its own."""
+    if postgres_binaries() is None:
+        pytest.skip(ADVICE)
+    server = PostgresServer()
+    try:
+        yield server.start(timeout_s=60)
+    finally:
+        server.discard()
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that was migrated once, to be copied: Alembic takes longer than most tests."""
+    path = tmp_path_factory.mktemp("migrated") / "inventory.sqlite3"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgresql(postgres: PostgresServer) -> str:
+    """The URL of a database that was migrated once, to be emptied for each test."""
+    url = postgres.new_database()
+    migrate(url)
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database that is empty or does not exist yet."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/inventory.sqlite3"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.new_database()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def inventory_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an inventory without assets: every test that uses it runs on both engines."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "inventory.sqlite3")
+        return f"sqlite:///{tmp_path}/inventory.sqlite3"
+    url: str = request.getfixturevalue("migrated_postgresql")
+    request.getfixturevalue("postgres").empty(url, METADATA.tables)
+    return url
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import httpx
@@ -14,6 +15,7 @@ from starlette.applications import Starlette
 TOKEN = "a-token-for-tests"
 WRITES = [
     ("POST", "/assets/import"),
+    ("POST", "/assets/diff"),
     ("PATCH", "/assets/web-01"),
     ("DELETE", "/assets/web-01"),
     ("POST", "/assets/web-01/rename"),
@@ -94,6 +96,65 @@ async def test_a_file_that_cannot_be_read_is_refused(
 ) -> None:
     answer = await client.post(f"/assets/import{query}", content=body)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+async def test_an_import_tells_its_progress_line_by_line(client: httpx.AsyncClient) -> None:
+    text = "name,site\n" + "".join(f"host-{number},dc9\n" for number in range(2_500)) + "broken\n"
+    answer = await client.post("/assets/import?format=csv&progress=true", content=text)
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+    assert [line["done"] for line in lines[:-1]] == [0, 1_000, 2_000, 2_500]
+    report = lines[-1]["report"]
+    assert (report["created"], report["rejected_total"], report["rejected"][0]["line"]) == (2_500, 1, 2_502)
+    refused = await client.post("/assets/import?progress=true", content="neither this nor that")
+    assert json.loads(refused.text)["error"]["code"] == "unreadable_inventory"
+
+
+async def test_a_difference_is_told_and_nothing_is_changed(client: httpx.AsyncClient, stocked: Inventory) -> None:
+    text = "host,where,note\nweb-01,DC9,x\nweb-02,DC1,\nnew-01,DC1,\nnew-01,DC2,\n"
+    query = {"map": "name=host,site=where,attributes.note=note"}
+    found = (await client.post("/assets/diff", params=query, content=text)).json()
+    assert (found["added"], found["unchanged"], found["changed_total"]) == (["new-01"], 1, 1)
+    changed = {change["field"]: (change["before"], change["after"]) for change in found["changed"][0]["fields"]}
+    assert changed == {"site": ("DC1", "DC9"), "attributes.note": ("", "x")}
+    assert [note["line"] for note in found["rejected"]] == [5]
+    assert (await stocked.get("web-01")).site == "DC1"
+    assert await stocked.outbox_pending() == []
+
+
+async def test_what_is_gone_from_a_file_is_told_by_its_source(client: httpx.AsyncClient) -> None:
+    first = "assets: [{name: one, type: host}]"
+    found = (await client.post("/assets/diff", content=first)).json()
+    assert (found["added"], found["gone_total"]) == (["one"], 11)
+    devices = "name,id,device_type,ip_address\nd1,1,X,\nd2,2,X,\n"
+    assert (await client.post("/assets/import", content=devices)).json()["created"] == 2
+    left = (await client.post("/assets/diff", content=devices.replace("d2,2,X,\n", ""))).json()
+    assert (left["gone"], left["unchanged"], left["added_total"]) == (["d2"], 1, 0)
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "wbe-01"), ("PATCH", "wbe-01"), ("DELETE", "wbe-01")])
+async def test_an_unknown_name_is_answered_with_names_like_it(
+    client: httpx.AsyncClient, method: str, path: str
+) -> None:
+    answer = await client.request(method, f"/assets/{path}", json={"owner": "x"} if method == "PATCH" else None)
+    assert (answer.status_code, answer.json()["candidates"][:1]) == (404, ["web-01"])
+    assert "web-01" in answer.json()["detail"]
+
+
+async def test_an_environment_that_nobody_knows_must_be_meant(client: httpx.AsyncClient) -> None:
+    refused = await client.patch("/assets/web-01", json={"environment": "moon"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_asset")
+    assert "production" in refused.json()["detail"]
+    assert (await client.patch("/assets/web-01", json={"environment": "PRD"})).json()["environment"] == "production"
+    meant = await client.patch("/assets/web-01?new_environment=true", json={"environment": "moon"})
+    assert meant.json()["environment"] == "moon"
+    assert (await client.patch("/assets/web-02", json={"environment": "moon"})).status_code == 200
+
+
+async def test_an_import_says_that_an_environment_is_new(client: httpx.AsyncClient) -> None:
+    text = "name,environment\na,producton\nb,producton\nc,staging\n"
+    answer = (await client.post("/assets/import?format=csv", content=text)).json()
+    assert answer["created"] == 3
+    assert [(note["line"], "producton" in note["text"]) for note in answer["notes"]] == [(2, True)]
 
 
 async def test_an_edit_answers_the_asset_and_the_row_to_wait_for(client: httpx.AsyncClient, stocked: Inventory) -> None:

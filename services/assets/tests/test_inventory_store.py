@@ -92,6 +92,10 @@ async def test_another_thing_of_the_same_name_is_not_mixed_in(inventory: Invento
         ({"names": ("checkout",)}, ["checkout@web-01", "checkout@web-02"]),
         ({"primary_names": ("checkout", "Web-01")}, ["web-01"]),
         ({"types": ("assets",), "names": ("app1",)}, ["app1.eu.example.com"]),
+        ({"criticalities": ("LOW",)}, []),
+        ({"attributes": ("origin=opswire-yaml",), "systems": ("windows",)}, ["db-01"]),
+        ({"attributes": ("origin", "rack=7"), "groups": ("web",)}, []),
+        ({"attributes": ("origin",), "tags": ("edge",)}, ["app1.eu.example.com", "web-01"]),
     ],
 )
 async def test_search_finds_by_every_field(
@@ -168,6 +172,23 @@ async def test_names_that_look_alike_are_offered_in_order(stocked: Inventory) ->
     assert offered[0].label == "host in production"
     assert await stocked.near("zzzzzzzz", 3) == []
     assert [candidate.value for candidate in await stocked.near("app01", 1)] == ["app1.eu.example.com"]
+    assert [candidate.value for candidate in await stocked.near("chekout", 2)] == ["checkout@web-01", "checkout@web-02"]
+    for odd in ("", "%", "_'\\", "\x00", "\ud800", "x" * 10_000):
+        assert await stocked.near(odd, 3) == []
+
+
+async def test_attributes_are_compared_as_they_are(stocked: Inventory) -> None:
+    await stocked.set("web-01", {'attributes.a"b.c': "50% 'x'", "attributes.note": "ü"})
+    assert await names(stocked, attributes=("a\"b.c=50% 'x'",)) == ["web-01"]
+    assert await names(stocked, attributes=("note=ü",)) == ["web-01"]
+    assert await names(stocked, attributes=("note=50%",)) == []
+    assert await names(stocked, attributes=("no\x00te=\x00",)) == []
+
+
+async def test_a_name_that_no_database_takes_is_just_unknown(stocked: Inventory) -> None:
+    for odd in ("we\x00b-01", "\ud800", "%", "x" * 10_000):
+        with pytest.raises(AssetNotFoundError):
+            await stocked.get(odd)
 
 
 async def test_readers_see_a_write_at_once_and_writers_of_two_processes_wait(inventory_url: str) -> None:

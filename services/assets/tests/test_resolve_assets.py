@@ -198,6 +198,8 @@ async def test_without_the_database_nothing_is_resolved(stocked: Inventory) -> N
     stocked._reader = None
     stocked._engines.dispose()
     with stocked._engines.write.begin() as connection:
-        connection.exec_driver_sql("DROP TABLE asset_names")
+        connection.exec_driver_sql("ALTER TABLE asset_names RENAME TO away")
     with pytest.raises(InventoryUnavailableError):
         await resolve(intent("service.restart", "host:web-01"), SqlReader(stocked))
+    with stocked._engines.write.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE away RENAME TO asset_names")

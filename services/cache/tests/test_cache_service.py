@@ -9,9 +9,9 @@ import nats
 import pytest
 from nats.js.api import DeliverPolicy
 from opswire.cache.app import create_app
+from opswire.cache.settings import CacheSettings
 from opswire.cache.usecases.invalidate_for_change import invalidation_for
 from opswire.chassis.embedded.nats_server import NatsServer
-from opswire.chassis.settings import ServiceSettings
 from opswire.contracts.asset_changed import AssetChanged
 from opswire.contracts.caches_invalidated import CachesInvalidated
 from opswire.contracts.message import message_type
@@ -46,7 +46,7 @@ def test_invalidations_of_the_same_change_are_told_apart(change: AssetChanged) -
 async def test_a_published_change_is_answered_with_an_invalidation(
     nats_server: NatsServer, change: AssetChanged
 ) -> None:
-    service = create_app(ServiceSettings(nats_url=nats_server.url))
+    service = create_app(CacheSettings(nats_url=nats_server.url))
     await service.start()
     client = await nats.connect(nats_server.url)
     try:

@@ -12,12 +12,20 @@ from pathlib import Path
 
 import asyncssh
 import pytest
+from opswire.chassis.caching.cache import Cache
+from opswire.chassis.embedded.nats_server import NatsServer
+from opswire.chassis.metrics import Metrics
+from opswire.chassis.provision import provision
+from opswire.chassis.service import Service
+from opswire.chassis.settings import ServiceSettings
 from opswire.contracts.context_resolved import ContextResolved
 from opswire.contracts.findings import AlertSummary, Asset, Entity, IntentFinding, Requester
 from opswire.contracts.taxonomy import IntentName
 from opswire.contracts.types import EntityType, IntentSource, RequesterKind, Risk
+from opswire.executor.adapters.result_codec import ResultCodec
 from opswire.executor.adapters.settings import DriverSettings
 from opswire.executor.adapters.tools import Drivers
+from opswire.executor.usecases.kept_results import Kept, KeptResults
 
 ContextMaker = Callable[..., ContextResolved]
 AssetMaker = Callable[..., Asset]
@@ -183,3 +191,20 @@ async def drivers(ssh_host: SshHost) -> AsyncIterator[Drivers]:
     settings = DriverSettings(ssh_host.credentials_dir, allow_loopback=True, connect_timeout_s=5.0)
     async with Drivers(settings) as built:
         yield built
+
+
+@pytest.fixture
+async def service(tmp_path: Path) -> AsyncIterator[Service]:
+    """A running service of the chassis on a real broker: its log is a real one."""
+    with NatsServer(tmp_path / "nats", sync_always=False) as server:
+        await provision(server.url)
+        running = Service("executor", "1", ServiceSettings(nats_url=server.url, http_port=0))
+        await running.start()
+        yield running
+        await running.stop()
+
+
+@pytest.fixture
+def kept(service: Service) -> KeptResults:
+    cache: Cache[Kept] = Cache("tool_result", ResultCodec(), service.log, None, Metrics(), 30)
+    return KeptResults(cache, "v")

@@ -13,6 +13,7 @@ from opswire.contracts.request_finished import Answer
 from opswire.executor.adapters.settings import DriverSettings
 from opswire.executor.adapters.tools import Drivers
 from opswire.executor.errors import FileUnreadableError, HostKeyUnknownError
+from opswire.executor.usecases.kept_results import KeptResults
 from opswire.executor.usecases.plan import make_plan
 from opswire.executor.usecases.run import run_plan
 from opswire.lab import Lab, start
@@ -112,3 +113,30 @@ async def test_connections_between_hosts(ask) -> None:
     closed = await ask("diagnose.connectivity", "can web-01 reach db-01 on 1", ["web-01", "db-01"], ("port", "1"))
     assert [(row["from"], row["result"]) for row in rows_of(closed)] == [("web-01", "closed"), ("executor", "refused")]
     assert closed.summary.startswith("No: ")
+
+
+async def test_the_load_of_a_host_is_read_once_for_those_who_ask_together(
+    lab: Lab, inventory: dict[str, Asset], make_context, kept: KeptResults
+) -> None:
+    context = make_context("metrics.query", "load of web-01", [inventory["web-01"]])
+    async with Drivers(DriverSettings(lab.folder.parent, allow_loopback=True)) as drivers:
+
+        async def ask(fresh: bool = False) -> Answer:
+            deadline_ns = time.time_ns() + 30_000_000_000
+            return await run_plan(make_plan(context), context, drivers.tools, deadline_ns, kept=kept, fresh=fresh)
+
+        first, second, fresh = await ask(), await ask(), await ask(fresh=True)
+    assert first.rows == second.rows
+    assert ["from the cache" in answer.summary for answer in (first, second, fresh)] == [False, True, False]
+
+
+async def test_the_state_of_a_service_is_never_an_old_one(
+    lab: Lab, inventory: dict[str, Asset], make_context, kept: KeptResults
+) -> None:
+    assets = [inventory["checkout@web-01"]]
+    context = make_context("status.check", "is checkout up", assets, hosts=[inventory["web-01"]])
+    async with Drivers(DriverSettings(lab.folder.parent, allow_loopback=True)) as drivers:
+        for _ in range(2):
+            deadline_ns = time.time_ns() + 30_000_000_000
+            answer = await run_plan(make_plan(context), context, drivers.tools, deadline_ns, kept=kept)
+            assert "from the cache" not in answer.summary

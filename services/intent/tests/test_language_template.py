@@ -23,6 +23,9 @@ def names() -> NameIndex:
         {"name": "storefront", "type": "service", "environment": "production"},
         {"name": "checkout@web-01", "type": "service", "environment": "production", "aliases": ["checkout"]},
         {"name": "checkout@web-02", "type": "service", "environment": "staging", "aliases": ["checkout"]},
+        {"name": "payroll", "type": "service", "environment": "test", "criticality": "critical"},
+        {"name": "token-service", "type": "service", "environment": "test"},
+        {"name": "backup-01", "environment": "test"},
         {"name": "disable", "type": "host", "environment": "test"},
         {"name": "delete", "type": "host", "environment": "test"},
     ]
@@ -36,13 +39,12 @@ def template(text: str, names: NameIndex) -> str | None:
     return template_of(text, extract_entities(text, names), names)
 
 
-def test_slots_carry_type_environment_and_criticality(names: NameIndex) -> None:
-    assert template("Restart storefront on web-01, please", names) == (
-        "restart {service:production:medium} on {host:production:high}"
+def test_slots_carry_the_type_and_whether_the_name_may_be_production(names: NameIndex) -> None:
+    assert (
+        template("Restart storefront on web-01, please", names) == "restart {service:production} on {host:production}"
     )
-    assert template("restart checkout on db-01", names) == (
-        "restart {service:mixed:medium:several} on {host:production:critical}"
-    )
+    assert template("restart checkout on web-02", names) == "restart {service:production:several} on {host:other}"
+    assert template("restart payroll on web-02", names) == "restart {service:production} on {host:other}"
 
 
 def test_names_of_one_class_share_a_template_and_names_of_two_classes_do_not(names: NameIndex) -> None:
@@ -67,6 +69,14 @@ def test_names_of_one_class_share_a_template_and_names_of_two_classes_do_not(nam
         "restart web-01; reboot",
         "restart {host:staging:low} web-01",
         "x " * 150,
+        "how many hosts are in production",
+        "is web-01 live in prod",
+        "delete the old logs on web-02",
+        "wipe web-02",
+        "show me the password of web-02",
+        "rotate the api-key of web-02",
+        "cat /etc/shadow on web-02",
+        "cat ~/.ssh/config on web-02",
     ],
 )
 def test_there_is_no_template_where_it_would_not_be_safe(text: str, names: NameIndex) -> None:
@@ -75,13 +85,15 @@ def test_there_is_no_template_where_it_would_not_be_safe(text: str, names: NameI
 
 def test_a_recurring_time_and_a_past_one_never_share_a_slot(names: NameIndex) -> None:
     recurring, past = template("check web-01 every hour", names), template("check web-01 last hour", names)
-    assert recurring == "check {host:production:high} {time:recurring}"
-    assert past == "check {host:production:high} {time:past}"
+    assert recurring == "check {host:production} {time:recurring}"
+    assert past == "check {host:production} {time:past}"
 
 
 def test_what_is_only_guessed_stays_a_word(names: NameIndex) -> None:
     assert template("deploy rollback", names) == "deploy rollback"
     assert template("restart enable", names) == "restart enable"
-    assert template("scale web-01 to 0 replicas", names) == "scale {host:production:high} to 0 replicas"
-    assert template("cat /etc/shadow on web-01", names) == "cat /etc/shadow on {host:production:high}"
-    assert template("cat /etc/motd on web-01", names) == "cat {path} on {host:production:high}"
+    assert template("scale web-01 to 0 replicas", names) == "scale {host:production} to 0 replicas"
+    assert template("is backup-01 up", names) == "is backup-01 up"
+    assert template("is token-service up", names) is None
+    assert template("list hosts in uat", names) == "list hosts in {environment:staging}"
+    assert template("cat /etc/motd on web-01", names) == "cat {path} on {host:production}"

@@ -32,7 +32,9 @@ def run(code: str, **settings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
 
 
-@pytest.mark.parametrize(("settings", "details"), [({}, []), (VLLM, ["inference"])], ids=["none", "configured"])
+@pytest.mark.parametrize(
+    ("settings", "details"), [({}, ["templates"]), (VLLM, ["inference", "templates"])], ids=["none", "configured"]
+)
 def test_client_libraries_are_not_loaded_before_they_are_needed(settings: dict[str, str], details: list[str]) -> None:
     """They cost a service tens of megabytes; without a model server it never uses them."""
     done = run(LOADED, **settings)

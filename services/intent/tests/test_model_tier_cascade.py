@@ -16,6 +16,7 @@ from opswire.chassis.inference.errors import (
     ReplyInvalidError,
 )
 from opswire.chassis.metrics import Metrics
+from opswire.chassis.testing.steady_log import SteadyLog
 from opswire.contracts.taxonomy import IntentName
 from opswire.contracts.types import IntentSource, Risk
 from opswire.intent.adapters.opinion_codec import OpinionCodec
@@ -32,15 +33,6 @@ from opswire.intent.usecases.read_by_model import ReadByModel
 
 NS = 10**9
 RESTART = CLEAR | {"intent": "service.restart", "risk": "MEDIUM"}
-
-
-class SteadyLog:
-    """An invalidation log in which nothing happens."""
-
-    epoch, applied, inside_lease = "e", 1, True
-
-    def is_valid(self, epoch: str, stamp: int, tags: tuple[str, ...]) -> bool:
-        return epoch == self.epoch and stamp <= self.applied and bool(tags)
 
 
 class Words:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from opswire.contracts.asset_changed import AssetChanged
@@ -17,6 +18,7 @@ from opswire.intent.errors import UnclearRequestError
 from opswire.intent.language.names import NameIndex
 from opswire.intent.usecases.answer_request import AnswerRequest, Arrival
 from opswire.intent.usecases.find_intent import FindIntent, Reading
+from opswire.intent.usecases.shadow import Shadow
 
 
 class Words:
@@ -180,3 +182,81 @@ async def test_words_that_nobody_taught_are_asked_about_however_sure_the_classif
     find_intent = FindIntent(index(), Words(0.99), Remembering(), 0.5)
     with pytest.raises(UnclearRequestError):
         await find_intent("lösche web-09")
+
+
+class Verdicts(Remembering):
+    """Keeps the verdicts of templates."""
+
+    entries: dict[str, Any]
+
+    async def read(self, key: str, load: Callable[[], Awaitable[tuple[Any, list[str]]]]) -> tuple[Any, str]:
+        if key in self.entries:
+            return self.entries[key], "memory"
+        self.entries[key] = (await load())[0]
+        return self.entries[key], "miss"
+
+
+def in_shadow(names: NameIndex, words: Words, agreements: int = 2) -> FindIntent:
+    return FindIntent(names, words, Remembering(), 0.5, shadow=Shadow(Verdicts(), agreements, 300))
+
+
+def many(count: int = 6) -> NameIndex:
+    names = index()
+    for number, name in enumerate(("alpha", "beta", "gamma", "delta", "epsilon", "zeta")[:count]):
+        asset = Asset(id=f"s{number}", name=name, type="service", environment="test", criticality="low")
+        names.apply(AssetChanged(asset_id=asset.id, kind="created", generation=1, asset=asset, changed_ns=1))
+    return names
+
+
+async def test_a_template_that_agreed_serves_with_the_entities_of_each_request() -> None:
+    words = Words()
+    find = in_shadow(many(), words)
+    found = [await find(f"is {name} up") for name in ("alpha", "beta", "gamma", "delta")]
+    assert [one.source for one in found] == [IntentSource.LOCAL] * 2 + [IntentSource.CACHE] * 2
+    assert words.asked == ["is alpha up", "is beta up"]
+    assert [one.entities[0].value for one in found] == ["alpha", "beta", "gamma", "delta"]
+    assert {(one.name, one.confidence) for one in found} == {(IntentName.STATUS_CHECK, 0.9)}
+
+
+async def test_what_orders_a_change_is_read_in_full_for_long() -> None:
+    words = Words()
+    find = in_shadow(many(), words)
+    for name in ("alpha", "beta", "gamma", "delta"):
+        assert (await find(f"restart {name}")).source is IntentSource.LOCAL
+    assert len(words.asked) == 4
+
+
+async def test_a_question_back_keeps_a_template_from_serving() -> None:
+    words = Words()
+    find = in_shadow(many(), words)
+    words.probability = 0.4
+    with pytest.raises(UnclearRequestError):
+        await find("is alpha up")
+    words.probability = 0.9
+    found = [(await find(f"is {name} up")).source for name in ("beta", "gamma", "delta", "epsilon")]
+    assert found == [IntentSource.LOCAL] * 4
+
+
+async def test_risk_is_of_the_name_as_it_is_now_also_behind_a_template() -> None:
+    names, words = many(), Words()
+    find = FindIntent(names, words, Remembering(), 0.5, shadow=Shadow(Verdicts(), 1, 1))
+    before = [await find(f"restart {name}") for name in ("alpha", "beta")]
+    asset = Asset(id="s2", name="gamma", type="service", environment="production", criticality="critical", generation=2)
+    names.apply(AssetChanged(asset_id="s2", kind="updated", generation=2, asset=asset, changed_ns=2))
+    after = [await find(f"restart {name}") for name in ("gamma", "delta")]
+    assert [one.source for one in (*before, *after)] == [
+        IntentSource.LOCAL,
+        IntentSource.CACHE,
+        IntentSource.LOCAL,  # in production now: another template
+        IntentSource.CACHE,
+    ]
+    assert after[0].risk.rank > before[1].risk.rank
+
+
+@pytest.mark.parametrize("text", ["restart all of {}", "don't stop {}", "delete {}", "show {} in production"])
+async def test_guarded_words_are_never_answered_for_another_name(text: str) -> None:
+    words = Words()
+    find = FindIntent(many(), words, Remembering(), 0.5, shadow=Shadow(Verdicts(), 1, 1))
+    for name in ("alpha", "beta", "gamma"):
+        assert (await find(text.format(name))).source is IntentSource.LOCAL
+    assert len(words.asked) == 3

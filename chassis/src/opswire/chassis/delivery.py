@@ -24,7 +24,7 @@ from opswire.chassis.sending import Sender
 from opswire.chassis.stages import Stage
 from opswire.chassis.telemetry import Span, remote_child, span
 from opswire.chassis.wire import WireClient
-from opswire.contracts.envelope import HEADER_TRACEPARENT, Envelope
+from opswire.contracts.envelope import FRESH, HEADER_FRESH, HEADER_TRACEPARENT, Envelope
 from opswire.contracts.findings import Mark
 from opswire.contracts.message import Message
 from opswire.contracts.route import Consumer, Route
@@ -95,7 +95,8 @@ class Delivery:
         Raises RetryableError when the broker stays away.
         """
         subject = route.subject(**self.variables)
-        return await self.sender.send(route, subject, message, deadline_ns or self.deadline_ns)
+        fresh = {HEADER_FRESH: FRESH} if self.envelope.is_fresh else None  # the wish goes with the request
+        return await self.sender.send(route, subject, message, deadline_ns or self.deadline_ns, extra_headers=fresh)
 
     def mark(self, service: str) -> Mark:
         """From received until now, for the timings of the outcome."""

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 import orjson
@@ -33,11 +33,12 @@ from opswire.chassis.settings import ServiceSettings
 from opswire.chassis.sinks import sinks_of
 from opswire.chassis.telemetry import exporter
 from opswire.contracts.route import Consumer, Route
-from opswire.contracts.routes import CHANGES, FACTS, PARKED, PROGRESS, ROUTES
+from opswire.contracts.routes import CHANGES, FACTS, NOT_STORED, PARKED, PROGRESS, ROUTES
 from pydantic import ValidationError
 from starlette.routing import BaseRoute
 
 Hook = Callable[[], Awaitable[None]]
+CANCEL_AGAIN_AFTER_S = 0.5
 EXIT_CANNOT_START = 78  # EX_CONFIG: restarting does not help
 EXIT_UNAVAILABLE = 69  # EX_UNAVAILABLE: what the service needs is away; restarting later helps
 
@@ -56,7 +57,7 @@ class Service:
         self.settings = settings
         self.metrics = Metrics()
         self.bus = Bus(name, settings)
-        self.log = InvalidationLog(self.bus, self.metrics)
+        self.log = InvalidationLog(self.bus, self.metrics, name)
         self.checks: dict[str, Callable[[], str]] = {}
         self.details: dict[str, Callable[[], Any]] = {}
         self.http_routes: list[BaseRoute] = []
@@ -107,7 +108,7 @@ class Service:
             for route in ROUTES
             if self.name in (*route.senders, *route.watchers, *(consumer.service for consumer in route.consumers))
         }
-        return (touched | {FACTS, PARKED, CHANGES}) - {PROGRESS}
+        return (touched | {FACTS, PARKED, CHANGES}) - {PROGRESS, NOT_STORED}
 
     async def _serve_http(self) -> None:
         app = create_health_app(self.name, self.version, self._states, self.metrics, self.http_routes, self._shown)
@@ -148,9 +149,7 @@ class Service:
     async def stop(self) -> None:
         """Drain and close: what is in flight ends, nothing new is taken. Unfinished messages come again elsewhere."""
         self._stop.set()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_all(self._tasks)
         await self.log.stop()
         try:
             await self.bus.stop()
@@ -197,6 +196,20 @@ class Service:
         await asyncio.wait((starting,))
         get_logger().info("ended before it was ready")
         return False
+
+
+async def end_all(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended.
+
+    Once is not enough: before Python 3.12 a cancellation that meets a reply in the same turn of the loop is lost in
+    `asyncio.wait_for`, and whoever waited for that task waited for ever.
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=CANCEL_AGAIN_AFTER_S)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def run_service(name: str, create: Callable[[], Service | Awaitable[Service]]) -> None:

@@ -33,3 +33,5 @@ class ServiceSettings(BaseSettings):
     delivery: Literal["fast", "stock"] = "fast"
     """`stock` uses FastStream's own delivery loop, for comparison; the promises are the same."""
     cache: Literal["on", "off"] = "on"
+    cache_check_share: Annotated[float, Field(ge=0, le=1)] = 0.001
+    """The share of cache hits that is recomputed in the background and compared; 0 compares none."""

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import urllib.parse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opswire.cli.bus import connected
@@ -17,7 +17,6 @@ from opswire.cli.state import StateDir, broker_url
 
 LISTS = frozenset({"groups", "tags", "aliases"})
 FIELDS = frozenset({"name", "type", "environment", "criticality", "address", "owner", "site", "os", "parent"} | LISTS)
-FORMATS = ("opswire", "netbox", "ansible")
 
 
 def client_of(state: StateDir) -> ServiceClient:
@@ -29,9 +28,9 @@ def client_of(state: StateDir) -> ServiceClient:
     return ServiceClient(record.urls["assets"], record.token)
 
 
-def list_assets(state: StateDir, filters: dict[str, str]) -> dict[str, Any]:
-    """The assets that match, and how many there are in all."""
-    answer = client_of(state).call("GET", "/assets", filters)
+def list_assets(state: StateDir, filters: Mapping[str, str] | Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """The assets that match, and how many there are in all. A filter may be given twice."""
+    answer = client_of(state).call("GET", f"/assets?{urllib.parse.urlencode(filters)}")
     return answer if isinstance(answer, dict) else {"assets": answer, "total": len(answer)}
 
 
@@ -60,7 +59,9 @@ def parse_changes(pairs: Sequence[str]) -> dict[str, Any]:
     return changes
 
 
-async def set_asset(state: StateDir, name: str, changes: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+async def set_asset(
+    state: StateDir, name: str, changes: dict[str, Any], new_environment: bool = False
+) -> tuple[dict[str, Any], bool]:
     """Change an asset; return it once no cache serves what was true before, and whether that was seen in time."""
     client = client_of(state)
     path = f"/assets/{urllib.parse.quote(name, safe='')}"
@@ -69,7 +70,8 @@ async def set_asset(state: StateDir, name: str, changes: dict[str, Any]) -> tupl
         asset = await _called(client, "GET", path)
         generations = {asset["generation"]}
         if edits:
-            asset = await _called(client, "PATCH", path, body=json.dumps(edits).encode())
+            query = {"new_environment": "true"} if new_environment else None
+            asset = await _called(client, "PATCH", path, query, json.dumps(edits).encode())
             generations.add(asset["generation"])
         if changes.get("name"):
             asset = await _called(client, "POST", f"{path}/rename", body=json.dumps({"name": changes["name"]}).encode())
@@ -78,21 +80,22 @@ async def set_asset(state: StateDir, name: str, changes: dict[str, Any]) -> tupl
         return asset, await watch.settled(expected, len(expected))
 
 
+async def delete_asset(state: StateDir, name: str) -> tuple[dict[str, Any], bool]:
+    """Delete an asset; return what it was once no cache serves it, and whether that was seen in time."""
+    client = client_of(state)
+    async with connected(broker_url(state)) as bus, watching(bus) as watch:
+        gone = (await _called(client, "DELETE", f"/assets/{urllib.parse.quote(name, safe='')}"))["deleted"]
+        expected: set[Change] = {(gone["id"], gone["generation"] + 1)}
+        return gone, await watch.settled(expected, 1)
+
+
 async def import_file(
     state: StateDir, body: bytes, origin: str, file_format: str | None
 ) -> tuple[dict[str, Any], bool]:
-    """Import an inventory; return the report once the caches have let go, and whether that was seen in time.
+    """Import an inventory without a mapping and without telling of progress; see `importing.import_file`."""
+    from opswire.cli import importing
 
-    `origin` is the file's name; without `file_format` the service finds the format out. Raises UsageError for a format
-    that there is not, or a file that is of none.
-    """
-    if file_format is not None and file_format not in FORMATS:
-        raise UsageError(f"there is no format {file_format!r}", f"--format {', '.join(FORMATS)}")
-    client = client_of(state)
-    query = {"origin": origin} | ({} if file_format is None else {"format": file_format})
-    async with connected(broker_url(state)) as bus, watching(bus) as watch:
-        report = await _called(client, "POST", "/assets/import", query, body, "application/octet-stream")
-        return report, await watch.settled(set(), report.get("created", 0) + report.get("updated", 0))
+    return await importing.import_file(state, importing.InventoryFile(body, origin, file_format))
 
 
 async def _called(client: ServiceClient, method: str, path: str, *details: Any, **more: Any) -> dict[str, Any]:

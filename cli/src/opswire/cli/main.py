@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typer
-from opswire.cli.commands import assets, doctor, eval, inference, lab, parked, requests, running, tokens
+from opswire.cli.commands import assets, cache, doctor, eval, inference, lab, parked, requests, running, tokens
 from opswire.cli.errors import EXIT_STATUSES
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command("publish")(requests.publish)
 app.command("show")(requests.show)
 app.command("trace")(requests.trace)
 app.add_typer(assets.app, name="assets")
+app.add_typer(cache.app, name="cache")
 app.add_typer(parked.app, name="parked")
 app.add_typer(eval.app, name="eval")
 app.command("tokens")(tokens.tokens)

@@ -92,6 +92,7 @@ def environment_of(state: StateDir, urls: dict[str, str], token: str, loopback: 
         "OPSWIRE_STATE_DIR": str(state.path),
         "OPSWIRE_TRACE_STORE": str(state.trace_store),
         "OPSWIRE_CLASSIFIER_PATH": str(state.classifier),
+        "OPSWIRE_ASSETS_URL": urls["assets"],
         "PYTHONUNBUFFERED": "1",
     }
 

@@ -32,12 +32,16 @@ Progress = Callable[[str, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What is published: the key, the bytes as they are, and how long the outcome may take."""
+    """What is published: the key, the bytes as they are, and how long the outcome may take.
+
+    `is_fresh`: nothing that a tool read for another request may answer.
+    """
 
     source: str
     request_id: str
     body: bytes
     deadline_ms: int
+    is_fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ def headers_of(submission: Submission, span: Span) -> dict[str, str]:
         time=rfc3339(time.time_ns()),
         traceparent=span.traceparent,
         message_id=f"{subject}.{hashlib.sha256(submission.body).hexdigest()[:16]}",
+        is_fresh=submission.is_fresh,
     ).to_headers()
 
 

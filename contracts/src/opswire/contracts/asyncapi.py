@@ -30,6 +30,9 @@ _PARAMETERS = {
     "service": "The service that parked the message.",
     "parked_id": "The parked record; the same for the same message.",
     "due_s": "The second, since 1970, in which deadlines fall due.",
+    "holder_id": "The process that caches; a new one at every start.",
+    "nonce": "The nonce of the invalidation.",
+    "query_id": "The question's own id.",
 }
 _HEADERS: dict[str, tuple[str, JsonObject]] = {
     envelope.HEADER_SPECVERSION: ("The version of CloudEvents.", {"const": envelope.SPECVERSION}),
@@ -41,6 +44,7 @@ _HEADERS: dict[str, tuple[str, JsonObject]] = {
     envelope.HEADER_CONTENT_TYPE: ("application/cloudevents+json says structured mode.", {}),
     envelope.HEADER_TRACEPARENT: ("W3C trace context.", {}),
     envelope.HEADER_MESSAGE_ID: ("The broker stores a repeated publish with the same value once.", {}),
+    envelope.HEADER_FRESH: ("1: nothing that a tool read for another request may answer.", {"pattern": "^1$"}),
     envelope.HEADER_DEADLINE: ("The absolute deadline in milliseconds since 1970.", {"pattern": "^[0-9]{1,16}$"}),
 }
 

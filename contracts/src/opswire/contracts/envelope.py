@@ -30,6 +30,8 @@ HEADER_CONTENT_TYPE = "content-type"
 HEADER_TRACEPARENT = "traceparent"
 HEADER_MESSAGE_ID = "Nats-Msg-Id"
 HEADER_DEADLINE = "Opswire-Deadline"
+HEADER_FRESH = "Opswire-Fresh"
+FRESH = "1"
 
 ATTRIBUTE_CHARACTERS_MAX = 1_024
 _DEADLINE_DIGITS_MAX = 16
@@ -48,9 +50,11 @@ _FIELD_OF_HEADER: dict[str, str] = {
     HEADER_TRACEPARENT: "traceparent",
     HEADER_MESSAGE_ID.lower(): "message_id",
     HEADER_DEADLINE.lower(): "deadline_ms",
+    HEADER_FRESH.lower(): "is_fresh",
     # As they are really spelt, so that the hot path needs no lower().
     HEADER_MESSAGE_ID: "message_id",
     HEADER_DEADLINE: "deadline_ms",
+    HEADER_FRESH: "is_fresh",
 }
 
 
@@ -95,7 +99,8 @@ class Envelope:
     """The attributes of one message; None where the sender gave none.
 
     `time` is RFC 3339, `deadline_ms` the absolute deadline in milliseconds since 1970, `message_id` what the broker
-    recognises a repeated publish by. An envelope that was read is never sent on as it is: `message_id` is its sender's.
+    recognises a repeated publish by, `is_fresh` whether nothing that a tool read for another request may answer.
+    An envelope that was read is never sent on as it is: `message_id` is its sender's.
     """
 
     id: str | None = None
@@ -108,6 +113,7 @@ class Envelope:
     traceparent: str | None = None
     message_id: str | None = None
     deadline_ms: int | None = None
+    is_fresh: bool = False
 
     def to_headers(self) -> dict[str, str]:
         """The headers of a message in binary mode: the attributes that are set, and nothing that was not named here."""
@@ -132,6 +138,8 @@ class Envelope:
             headers[HEADER_MESSAGE_ID] = self.message_id
         if self.deadline_ms is not None:
             headers[HEADER_DEADLINE] = str(self.deadline_ms)
+        if self.is_fresh:
+            headers[HEADER_FRESH] = FRESH
         return headers
 
     @classmethod
@@ -147,6 +155,8 @@ class Envelope:
                 continue
             if field == "deadline_ms":
                 found[field] = _deadline_ms(value)
+            elif field == "is_fresh":
+                found[field] = value == FRESH
             elif "%" in value and name[:3].lower() == "ce-":
                 found[field] = unquote(value)
             else:

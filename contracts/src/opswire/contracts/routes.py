@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from opswire.contracts.asset_changed import AssetChanged
+from opswire.contracts.cache_keys_asked import CacheKeysAsked
+from opswire.contracts.cache_keys_told import CacheKeysTold
+from opswire.contracts.cache_statistics_reported import CacheStatisticsReported
 from opswire.contracts.caches_invalidated import CachesInvalidated
 from opswire.contracts.context_resolved import ContextResolved
 from opswire.contracts.deadlines_due import DeadlinesDue
+from opswire.contracts.holder_changed import HolderChanged
+from opswire.contracts.holder_reported import HolderReported
 from opswire.contracts.intent_resolved import IntentResolved
+from opswire.contracts.invalidation_acknowledged import InvalidationAcknowledged
 from opswire.contracts.message_parked import MessageParked
 from opswire.contracts.plan_made import PlanMade
 from opswire.contracts.progress_reported import ProgressReported
@@ -19,7 +25,11 @@ PROGRESS = "OPSWIRE_PROGRESS"
 CHANGES = "OPSWIRE_CHANGES"
 PARKED = "OPSWIRE_PARKED"
 TIMERS = "OPSWIRE_TIMERS"
+NOT_STORED = "(not stored)"
+"""No stream: the message reaches whoever listens at that moment, and may be lost."""
 
+_HOLDERS = ("intent", "assets", "executor", "cache")
+"""The services whose processes cache."""
 _REQUEST = "opswire.v1.{source}.{request_id}"
 
 REQUEST_SUBMITTED = Route(
@@ -74,8 +84,32 @@ CACHES_INVALIDATED = Route(
     CachesInvalidated,
     "opswire.changes.v1.invalidated",
     CHANGES,
+    senders=_HOLDERS,
+    watchers=_HOLDERS,
+)
+HOLDER_CHANGED = Route(
+    HolderChanged, "opswire.changes.v1.holder.{holder_id}", CHANGES, senders=_HOLDERS, watchers=_HOLDERS
+)
+HOLDER_REPORTED = Route(HolderReported, "opswire.caches.v1.reported", NOT_STORED, senders=_HOLDERS, watchers=("cache",))
+INVALIDATION_ACKNOWLEDGED = Route(
+    InvalidationAcknowledged,
+    "opswire.caches.v1.acknowledged.{nonce}",
+    NOT_STORED,
     senders=("cache",),
-    watchers=("intent", "assets", "executor"),
+    watchers=("cache", "executor"),
+)
+CACHE_STATISTICS_REPORTED = Route(
+    CacheStatisticsReported,
+    "opswire.caches.v1.statistics.{holder_id}",
+    NOT_STORED,
+    senders=_HOLDERS,
+    watchers=("cache",),
+)
+CACHE_KEYS_ASKED = Route(
+    CacheKeysAsked, "opswire.caches.v1.keys_asked", NOT_STORED, senders=("cache",), watchers=_HOLDERS
+)
+CACHE_KEYS_TOLD = Route(
+    CacheKeysTold, "opswire.caches.v1.keys_told.{query_id}", NOT_STORED, senders=_HOLDERS, watchers=("cache",)
 )
 MESSAGE_PARKED = Route(
     MessageParked, "opswire.parked.v1.{service}.{parked_id}", PARKED, senders=("intent", "assets", "executor", "cache")
@@ -98,6 +132,12 @@ ROUTES: tuple[Route, ...] = (
     PROGRESS_REPORTED,
     ASSET_CHANGED,
     CACHES_INVALIDATED,
+    HOLDER_CHANGED,
+    HOLDER_REPORTED,
+    INVALIDATION_ACKNOWLEDGED,
+    CACHE_STATISTICS_REPORTED,
+    CACHE_KEYS_ASKED,
+    CACHE_KEYS_TOLD,
     MESSAGE_PARKED,
     DEADLINES_DUE,
 )

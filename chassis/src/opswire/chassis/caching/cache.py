@@ -1,124 +1,153 @@
 """A two-level cache, memory and Valkey, whose entries are refused once an invalidation overtook them.
 
-Guarantee: a read that begins after an invalidation was acknowledged (stored, plus the lease) never returns a value
-whose load began before it, in any process, at either level. Valkey may be away, slow, emptied or poisoned: the answers
-are the same, slower. Errors are never cached. While the log or the lease is lost, reads go to the source.
+Guarantee: a read that begins after an invalidation was acknowledged never returns a value whose load began before it,
+in any process, at either level, whatever single fault happens. An acknowledgement is that of acknowledger.py, or
+`LEASE_S` plus a margin after the invalidation was stored. The load itself must read the source of record: what a
+lagging replica answers is as old as the replica.
+
+Valkey may be away from the start, come back, die again, be slow, emptied or filled with nonsense: the answers are the
+same, slower, and nothing needs a restart. While the log or the lease is lost, reads go to the source. Errors are never
+cached. What has expired by its time to live is not served, except that a clock set back lengthens a life in the shared
+level by one more time to live at most.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+import struct
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from collections.abc import Awaitable
+from contextvars import Context
+from typing import TypeVar
 
-import orjson
-from cachebox import LRUCache
-from opswire.chassis.caching.log import InvalidationLog
+from opswire.chassis.caching.counts import Counts
+from opswire.chassis.caching.entry import Entry, Unpacked, pack, unpack
+from opswire.chassis.caching.holding import Flight, Holding
+from opswire.chassis.caching.levels import Load
+from opswire.chassis.caching.stamp import Stamp
+from opswire.chassis.caching.transparency import GRACE_S
 from opswire.chassis.errors import RetryableError
-from opswire.chassis.metrics import Metrics
+from opswire.chassis.logs import get_logger
 from opswire.chassis.stages import Stage
-from opswire.chassis.telemetry import span
+from opswire.chassis.telemetry import Span, _current, span
 
 ValueT = TypeVar("ValueT")
+_enclosing = _current.get  # not by way of `current_span`: a call more would be a sixth of a hit
 JOINS_MAX = 2
 """How many flights of others a read waits for in turn before it loads for itself."""
-Load = Callable[[], Awaitable[tuple[ValueT, list[str]]]]
-"""Answers the value and the tags that it depends on."""
+REFRESH_SHARE = 0.1
+"""The last part of an entry's life, in which a hit loads it anew in the background."""
 
 
-class Codec(Protocol[ValueT]):
-    """How a value is written to the shared level."""
+class Cache(Holding[ValueT]):
+    """One named cache. Keys hold what the value depends on that no tag says: tenant, identity, model, prompt."""
 
-    def encode(self, value: ValueT) -> bytes:
-        """The value as bytes."""
+    __slots__ = ()
 
-    def decode(self, data: bytes) -> ValueT:
-        """The value again. Raises ValueError on foreign bytes."""
+    def read_now(self, key: str) -> ValueT | None:
+        """What memory holds and may serve at this moment, or None; then `await read`. Nothing is refreshed by it."""
+        try:
+            entry = self._entries[key]
+        except KeyError:
+            return None
+        now_s = time.monotonic()
+        if now_s < entry.expires_s and now_s < self._serve_until_s:
+            entry.hits += 1
+            return entry.value
+        return None
 
-
-class SharedLevel(Protocol):
-    """The shared level: bytes under a key, for a while. Never raises; away means None."""
-
-    async def get(self, key: str) -> bytes | None:
-        """The bytes, or None when there are none or the server does not answer in time."""
-
-    async def set(self, key: str, data: bytes, ttl_s: float) -> None:
-        """Keep the bytes; silently not, when the server is away."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry(Generic[ValueT]):
-    value: ValueT
-    tags: tuple[str, ...]
-    epoch: str
-    stamp: int
-    expires_s: float
-
-
-_Flight: TypeAlias = asyncio.Future[_Entry[ValueT]]
-
-
-class Cache(Generic[ValueT]):
-    """One named cache. Keys must hold everything the value depends on that no tag says."""
-
-    def __init__(
-        self,
-        name: str,
-        codec: Codec[ValueT],
-        log: InvalidationLog,
-        shared: SharedLevel | None,
-        metrics: Metrics,
-        ttl_s: float,
-        entries_max: int = 10_000,
-        enabled: bool = True,
-    ) -> None:
-        self._name = name
-        self._codec = codec
-        self._log = log
-        self._shared = shared
-        self._ttl_s = ttl_s
-        self._enabled = enabled
-        self._memory: LRUCache[str, _Entry[ValueT]] = LRUCache(entries_max)
-        self._flights: dict[str, _Flight[ValueT]] = {}
-        self._reads = {
-            outcome: metrics.cache_reads.labels(name, outcome)
-            for outcome in ("memory", "shared", "coalesced", "miss", "bypass", "stale", "poisoned")
-        }
-
-    async def read(self, key: str, load: Load[ValueT]) -> tuple[ValueT, str]:
+    async def read(
+        self, key: str, load: Load[ValueT], *, fresh: bool = False, ttl_s: float | None = None
+    ) -> tuple[ValueT, str]:
         """The value, and where it came from: `memory`, `shared`, `coalesced`, `miss` or `bypass`.
 
-        Raises what `load` raises.
+        With `fresh` it is loaded anew and kept. `ttl_s` is this entry's time to live, if not the cache's. A hit in
+        memory is an attribute of the enclosing span; everything else has a span of its own. Raises what `load` raises.
         """
-        flight: _Flight[ValueT] | None = None
-        with span("cache lookup", Stage.CACHE_LOOKUP, {"opswire.cache.name": self._name}) as current:
-            if not self._enabled or not self._log.inside_lease:
-                outcome, entry = "bypass", None
-            else:
-                outcome, entry = await self._find_here(key)
+        if not fresh:
+            try:
+                entry = self._entries[key]
+            except KeyError:
+                return await self._look_further(key, load, fresh, ttl_s)
+            now_s = time.monotonic()
+            if now_s < entry.quiet_until_s and now_s < self._serve_until_s:
+                entry.hits += 1
+                current = _enclosing()
+                if current is not None:
+                    current.attributes[self._span_attribute] = "memory"
+                return entry.hit
+            if self._attend(key, entry, now_s, load, ttl_s):
+                entry.hits += 1
+                return entry.hit
+        return await self._look_further(key, load, fresh, ttl_s)
+
+    def _attend(self, key: str, entry: Entry[ValueT], now_s: float, load: Load[ValueT], ttl_s: float | None) -> bool:
+        """Whether an entry that needs more than a look may be served; begins what it needs."""
+        if now_s >= self._serve_until_s:
+            return False
+        if now_s >= entry.expires_s:
+            self._memory.pop(key)
+            return False
+        if entry.is_checked_next:
+            entry.is_checked_next = False
+            entry.quiet_until_s = entry.refresh_s
+            self._begin(self._compare(key, entry, load))
+        elif now_s >= entry.refresh_s:
+            entry.quiet_until_s = entry.refresh_s = entry.expires_s
+            self._begin(self._refresh(key, entry, load, ttl_s))
+        return True
+
+    # Elsewhere.
+
+    async def _look_further(self, key: str, load: Load[ValueT], fresh: bool, ttl_s: float | None) -> tuple[ValueT, str]:
+        """What another's flight brings, or the shared level, or the source. The span ends before a load begins."""
+        counts, outcome = self._families.of(key), "bypass"
+        flight: Flight[ValueT] | None = None
+        entry: Entry[ValueT] | None = None
+        current: Span | None = None
+        if _enclosing() is not None:  # without a trace that it is part of, a lookup is of no interest
+            current = span("cache lookup", Stage.CACHE_LOOKUP, {"opswire.cache.name": self.name})
+        try:
+            if not fresh and time.monotonic() < self._serve_until_s:
+                if key in self._flights:
+                    entry = await self._join(key)
+                outcome = "coalesced" if entry is not None else "miss"
                 if entry is None:
                     # Led from here on, before anything is awaited: who comes next joins instead of asking too.
                     flight = self._lead(key)
-                    outcome, entry = await self._find_shared(key, flight)
-            current.attributes["opswire.cache.outcome"] = outcome
-        self._reads[outcome].inc()
+                    if self._shared is not None:
+                        data = await self._shared.get(self._key(key))
+                        entry = None if data is None else self._read_bytes(key, data, counts)
+                    if entry is not None:
+                        outcome = "shared"
+                        self._memory.put(key, entry)
+                        self._land(key, flight, entry)
+        except BaseException as error:
+            if flight is not None:
+                self._land(key, flight, error)
+            raise
+        finally:
+            if current is not None:
+                current.attributes["opswire.cache.outcome"] = outcome
+                current.finish()
+        _count(counts, outcome)
         if entry is not None:
             return entry.value, outcome
-        if flight is None:
-            return (await load())[0], outcome
-        return (await self._load_as_leader(key, load, flight)).value, outcome
+        if flight is not None:
+            return (await self._load_as_leader(key, load, flight, ttl_s)).value, outcome
+        return await self._load_past(key, load, fresh, ttl_s), outcome
 
-    async def _find_here(self, key: str) -> tuple[str, _Entry[ValueT] | None]:
-        """What memory holds, or what another's flight brings."""
-        entry = self._memory.get(key)
-        if entry is not None:
-            if self._is_good(entry):
-                return "memory", entry
-            self._reads["stale"].inc()
-            self._memory.pop(key, None)
+    async def _load_past(self, key: str, load: Load[ValueT], fresh: bool, ttl_s: float | None) -> ValueT:
+        """Load for this read alone. A fresh value is better than what is kept, so it is kept."""
+        stamp, begun_s = self._log.stamp, time.monotonic()
+        value, tags = await load()
+        if fresh and not self.off_reason:
+            await self._keep(key, self._entry_of(key, value, tags, stamp, begun_s, ttl_s))
+        return value
+
+    async def _join(self, key: str) -> Entry[ValueT] | None:
+        """What another's flight brings."""
         for _ in range(JOINS_MAX):
             flight = self._flights.get(key)
             if flight is None:
@@ -126,93 +155,164 @@ class Cache(Generic[ValueT]):
             joined = await asyncio.shield(flight)
             # Whoever joins another's flight checks again after it: the flight began before this read did.
             if self._is_good(joined):
-                return "coalesced", joined
-        return "miss", None
+                return joined
+        return None
 
-    def _is_good(self, entry: _Entry[ValueT]) -> bool:
+    def _is_good(self, entry: Entry[ValueT]) -> bool:
         return (
-            time.time() < entry.expires_s
-            and self._log.is_valid(entry.epoch, entry.stamp, entry.tags)
+            time.monotonic() < entry.expires_s
+            and self._log.is_valid(entry.stamp, entry.tags)
             and self._log.inside_lease
         )
 
-    def _lead(self, key: str) -> _Flight[ValueT]:
-        flight: _Flight[ValueT] = asyncio.get_running_loop().create_future()
-        flight.add_done_callback(_retrieve)
+    def _lead(self, key: str) -> Flight[ValueT]:
+        flight: Flight[ValueT] = asyncio.get_running_loop().create_future()
         self._flights[key] = flight
         return flight
 
-    def _land(self, key: str, flight: _Flight[ValueT], result: _Entry[ValueT] | BaseException) -> None:
+    def _land(self, key: str, flight: Flight[ValueT], result: Entry[ValueT] | BaseException) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]
-        if isinstance(result, _Entry):
+        if isinstance(result, Entry):
             flight.set_result(result)
         else:
             stopped = RetryableError("the read that was joined was stopped")
             flight.set_exception(result if isinstance(result, Exception) else stopped)
+            flight.exception()  # seen: the leader raises it, and so does everyone who joined
 
-    async def _find_shared(self, key: str, flight: _Flight[ValueT]) -> tuple[str, _Entry[ValueT] | None]:
-        """What the shared level holds: then the flight has landed."""
+    def _read_bytes(self, key: str, data: bytes, counts: Counts) -> Entry[ValueT] | None:
+        """The entry in bytes of the shared level, when it is one and true."""
         try:
-            entry = await self._read_shared(key)
-        except BaseException as error:
-            self._land(key, flight, error)
-            raise
-        if entry is None:
-            return "miss", None
-        self._memory[key] = entry
-        self._land(key, flight, entry)
-        return "shared", entry
-
-    async def _read_shared(self, key: str) -> _Entry[ValueT] | None:
-        data = await self._shared.get(self._key(key)) if self._shared is not None else None
-        if data is None:
+            found = unpack(key, data, self._seal)
+            if found.stamp.sequence < self._sequence_min or not self._log.is_valid(found.stamp, found.tags):
+                counts.stale_shared += 1
+                return None
+            value = self._codec.decode(found.encoded)
+        except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, struct.error):
+            counts.poisoned += 1
             return None
-        try:
-            entry = self._decoded(key, data)
-        except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError):
-            self._reads["poisoned"].inc()
-            return None
-        if not self._is_good(entry):
-            self._reads["stale"].inc()
-            return None
-        return entry
+        entry = self._entry_of_shared(value, found, counts)
+        return entry if entry.expires_s > time.monotonic() < self._serve_until_s else None
 
-    def _decoded(self, key: str, data: bytes) -> _Entry[ValueT]:
-        """The entry in bytes of the shared level. Raises ValueError and its like when they are not one for this key."""
-        own, epoch, stamp, expires_s, tags, text = orjson.loads(data)
-        if own != key or not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-            raise ValueError("not an entry of this key")
-        return _Entry(self._codec.decode(text.encode()), tuple(tags), str(epoch), int(stamp), float(expires_s))
+    def _entry_of_shared(self, value: ValueT, found: Unpacked, counts: Counts) -> Entry[ValueT]:
+        now_s = time.monotonic()
+        expires_s = now_s - found.age_s + found.ttl_s
+        refresh_s = expires_s - found.ttl_s * REFRESH_SHARE
+        hit = (value, "memory")
+        return Entry(
+            value,
+            tuple(found.tags),
+            found.stamp,
+            now_s - found.age_s,
+            expires_s,
+            refresh_s,
+            len(found.encoded),
+            counts,
+            refresh_s,
+            hit,
+        )
 
-    async def _load_as_leader(self, key: str, load: Load[ValueT], flight: _Flight[ValueT]) -> _Entry[ValueT]:
-        epoch, stamp = self._log.epoch, self._log.applied  # before the load: stamping after it lets a lost race in
+    # Loads.
+
+    async def _load_as_leader(
+        self, key: str, load: Load[ValueT], flight: Flight[ValueT], ttl_s: float | None
+    ) -> Entry[ValueT]:
+        stamp, begun_s = self._log.stamp, time.monotonic()  # before the load: stamping after it lets a lost race in
         try:
             value, tags = await load()
+            entry = self._entry_of(key, value, tags, stamp, begun_s, ttl_s)
         except BaseException as error:
             self._land(key, flight, error)
             raise
-        # Jitter, so that what was filled together does not expire together.
-        expires_s = time.time() + self._ttl_s * random.uniform(0.9, 1.1)  # noqa: S311
-        entry = _Entry(value, tuple(tags), epoch, stamp, expires_s)
         self._land(key, flight, entry)
         await self._keep(key, entry)
         return entry
 
-    async def _keep(self, key: str, entry: _Entry[ValueT]) -> None:
+    def _entry_of(
+        self, key: str, value: ValueT, tags: list[str], stamp: Stamp, begun_s: float, ttl_s: float | None
+    ) -> Entry[ValueT]:
+        counts = self._families.of(key)
+        wanted_s = self._ttl_s if ttl_s is None else ttl_s
+        if self._is_negative is not None and self._is_negative(value):
+            wanted_s = min(wanted_s, self._negative_ttl_s)
+            counts.negative_fills += 1
+        self.ttl_max_s = max(self.ttl_max_s, wanted_s)
+        # Jitter, so that what was filled together does not expire together.
+        life_s = wanted_s * random.uniform(0.9, 1.0)  # noqa: S311  no secret
+        expires_s = begun_s + life_s
+        refresh_s = expires_s - life_s * REFRESH_SHARE
+        return Entry(value, tuple(tags), stamp, begun_s, expires_s, refresh_s, 0, counts, refresh_s, (value, "memory"))
+
+    async def _keep(self, key: str, entry: Entry[ValueT]) -> None:
+        """Keep a loaded entry at both levels, unless an invalidation overtook its load."""
         if not self._is_good(entry):
+            if not self._log.is_valid(entry.stamp, entry.tags):
+                entry.family.stale_memory += 1
             return
-        self._memory[key] = entry
+        if self.off_reason:
+            return
+        encoded = self._codec.encode(entry.value)
+        entry.encoded_bytes = len(encoded)
+        if len(encoded) > self._entry_bytes_max:
+            return
+        kept = self._memory.peek(key)
+        if kept is not None and kept.loaded_s > entry.loaded_s:
+            return  # a fresh read overtook this one
+        self._memory.put(key, entry)
+        entry.family.fills += 1
         if self._shared is not None:
-            text = self._codec.encode(entry.value).decode()
-            data = orjson.dumps([key, entry.epoch, entry.stamp, entry.expires_s, entry.tags, text])
-            await self._shared.set(self._key(key), data, max(1.0, entry.expires_s - time.time()))
+            age_s, life_s = time.monotonic() - entry.loaded_s, entry.expires_s - entry.loaded_s
+            data = pack(key, entry.stamp, age_s, life_s, entry.tags, encoded, self._seal)
+            await self._shared.set(self._key(key), data, life_s - age_s)
 
     def _key(self, key: str) -> str:
-        return f"opswire:{self._name}:{key}"
+        return self._prefix + key
+
+    # In the background.
+
+    def _begin(self, work: Awaitable[None]) -> None:
+        # In a context of its own: the request that happened to begin it must not be told of its time.
+        task = asyncio.get_running_loop().create_task(self._guarded(work), context=Context())
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _guarded(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001  the entry is still served; whoever reads it next loads it in earnest
+            get_logger().info("a background load failed", cache=self.name, error=type(error).__name__)
+
+    async def _refresh(self, key: str, old: Entry[ValueT], load: Load[ValueT], ttl_s: float | None) -> None:
+        stamp, begun_s = self._log.stamp, time.monotonic()
+        value, tags = await load()
+        old.family.refreshes += 1
+        await self._keep(key, self._entry_of(key, value, tags, stamp, begun_s, ttl_s))
+
+    async def _compare(self, key: str, entry: Entry[ValueT], load: Load[ValueT]) -> None:
+        """Whether the source says what was served; an entry that an invalidation caught meanwhile says nothing."""
+        is_right = await self._is_like_source(entry, load)
+        if not is_right:
+            await asyncio.sleep(GRACE_S)
+            is_right = await self._is_like_source(entry, load)
+        if not self._log.is_valid(entry.stamp, entry.tags):
+            return
+        if not is_right:
+            get_logger().warning("a hit was not what its source says", cache=self.name, family=entry.family.family)
+            self._memory.pop(key)
+        reason = self.transparency.record(is_right)
+        if reason and not self.off_reason:
+            self.switch_off(reason)
+
+    async def _is_like_source(self, entry: Entry[ValueT], load: Load[ValueT]) -> bool:
+        return self._codec.encode((await load())[0]) == self._codec.encode(entry.value)
 
 
-def _retrieve(flight: _Flight[ValueT]) -> None:
-    """Mark a failed flight's error as seen; the leader raises it, and so does everyone who joined."""
-    if not flight.cancelled():
-        flight.exception()
+def _count(counts: Counts, outcome: str) -> None:
+    if outcome == "shared":
+        counts.shared_hits += 1
+    elif outcome == "miss":
+        counts.misses += 1
+    elif outcome == "coalesced":
+        counts.coalesced += 1
+    else:
+        counts.bypasses += 1

@@ -197,7 +197,9 @@ def _retry_after_s(attempt: Attempt, error: InferenceUnavailableError, is_last: 
     if attempt.number >= attempt.place.endpoint.retries_max:
         return None
     if error.cause == DISCONNECTED:
-        return 0.0  # most often a connection that was closed while it lay idle
+        # Most often a connection that was closed while it lay idle. The others were closed with it: our loop needs a
+        # turn to hear of that, or the repetition takes one of them.
+        return float(RECONNECT_DELAY_S * _random.uniform(0.5, 1.5))
     if not is_last:
         return None
     if error.cause == CONNECT and not isinstance(error, InferenceTimeoutError):

@@ -25,15 +25,19 @@ def ask(
     deadline: Deadline = "30s",
     source: Source = "cli",
     request_id: RequestIdOption = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Run every tool anew; no kept result may answer.")] = False,
     state_dir: StateDir = STATE_DIR_DEFAULT,
     as_json: Json = False,
 ) -> None:
     """Ask in words, follow the progress, print the one outcome. Exit status 0 only when it was completed."""
     with reporting(as_json):
+        from dataclasses import replace
+
         from opswire.cli import building
         from opswire.cli.values import duration_ms
 
         submission = building.of_text(text, building.who(requester), duration_ms(deadline), source, request_id)
+        submission = replace(submission, is_fresh=fresh)
         outcome = _see_through(submission, state_dir, as_json)
         _finish(outcome, as_json)
 

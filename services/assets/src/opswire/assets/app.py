@@ -42,6 +42,7 @@ async def create_app(settings: AssetsSettings | None = None) -> Service:
         service.metrics,
         settings.selection_cache_ttl_s,
         enabled=settings.cache == "on",
+        check_share=settings.cache_check_share,
     )
     service.on(INTENT_RESOLVED, HandleIntentResolved(SelectAssets(SqlReader(inventory, inventory.system), cache)))
     service.end_request = end_request
@@ -54,6 +55,8 @@ async def create_app(settings: AssetsSettings | None = None) -> Service:
         await OutboxPublisher(inventory, service.sender, published, settings.outbox_poll_s).run()
 
     service.background.append(publish_changes)
+    if inventory.tells:
+        service.background.append(inventory.listen)
     return service
 
 

@@ -64,6 +64,8 @@ class ImportReport:
     rejected: list[LineNote] = field(default_factory=list)
     notes: list[LineNote] = field(default_factory=list)
     outbox_id: int = 0
+    environments: set[str] = field(default_factory=set, repr=False)
+    """Those seen so far, so that a new one is said once."""
 
     @property
     def stored(self) -> int:
@@ -72,12 +74,52 @@ class ImportReport:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field of an asset before and after; empty text where it has no value."""
+
+    field: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class AssetDifference:
+    """What an import would change of one asset."""
+
+    name: str
+    line: int
+    fields: list[FieldChange]
+
+
+@dataclass(slots=True)
+class InventoryDifference:
+    """What an import would do. Counts are exact; the lists of names hold the first `LISTED_MAX` of each.
+
+    `gone` are assets that came from the same kind of source and are not in the file: an import leaves them alone.
+    """
+
+    added_total: int = 0
+    changed_total: int = 0
+    unchanged: int = 0
+    gone_total: int = 0
+    added: list[str] = field(default_factory=list)
+    changed: list[AssetDifference] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    rejected: list[LineNote] = field(default_factory=list)
+    notes: list[LineNote] = field(default_factory=list)
+
+
+LISTED_MAX = 1_000
+
+
+@dataclass(frozen=True, slots=True)
 class AssetFilter:
     """Which assets are wanted: values of one field are alternatives, fields narrow each other. Empty means all.
 
     `names` matches every name an asset answers to, `primary_names` its own alone, `labels` groups and tags. `sites`,
     `systems` and `owners` match whole words (`ubuntu` finds `Ubuntu Linux 20.04`). Types and environments are taken
-    with their synonyms. `limit` 0 asks for the total alone.
+    with their synonyms. `attributes` are `key=value`, or `key` alone for any value; two of them narrow each other, and
+    to look for them every asset may be read. `limit` 0 asks for the total alone.
     """
 
     names: tuple[str, ...] = ()
@@ -92,6 +134,9 @@ class AssetFilter:
     systems: tuple[str, ...] = ()
     owners: tuple[str, ...] = ()
     parents: tuple[str, ...] = ()
+    criticalities: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
     limit: int = ASSETS_MAX
     offset: int = 0
 
@@ -104,6 +149,8 @@ class OutboxRow:
     subject: str
     message_id: str
     body: bytes
+    bulk: bool = False
+    """Whether it belongs to an import of many assets, which gives way to changes by hand."""
 
 
 class Importer(Protocol):

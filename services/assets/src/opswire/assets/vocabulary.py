@@ -30,11 +30,17 @@ _TYPE_WORDS: dict[str, str] = {
 _ANYTHING = frozenset({"asset", "everything", "anything", "thing", "item", "resource", "inventory", "all"})
 _WORD = re.compile(r"[^\W_]+")
 _SECRET_KEY = re.compile(
-    r"(^|[_.\-])(pass|passwd|password|passphrase|secret|token|api_?key|access_?key|private_?key|become_pass|vault)"
-    r"([_.\-]?(value|hash|text|data|id))?$",
+    r"(^|[_.\- ])(pass|pwd|passwd|password|passphrase|passcode|secret|token|credentials?|snmp_?community"
+    r"|(api|access|auth|encryption|master|private|secret|service_account|shared|signing|ssh_private)[_\- ]?key"
+    r"|become_pass|vault)([_.\- ]?(value|hash|text|data|id))?$",
     re.IGNORECASE,
 )
-_SECRET_VALUE = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY|^[a-z][a-z0-9+.\-]*://[^/\s:@]+:[^/\s@]+@|^\$ANSIBLE_VAULT")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_SECRET_VALUE = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY|^[a-z][a-z0-9+.\-]*://[^/\s:@]*:[^/\s@]+@|^\$ANSIBLE_VAULT"
+    r"|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36}|\bxox[abprs]-[A-Za-z0-9-]{10,}|\bglpat-[\w-]{20}"
+    r"|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]*|^Bearer \S{12,}|^\$(1|2[aby]|5|6|argon2id?)\$"
+)
 _CREDENTIAL_REFERENCE = re.compile(r"^[a-z]+:[^\s]+$")
 
 
@@ -99,7 +105,7 @@ def secret_reason(key: str, value: str) -> str | None:
         if _CREDENTIAL_REFERENCE.match(value) and not _SECRET_VALUE.search(value):
             return None
         return "a credential is stored as a reference (file:<path>), never as a value"
-    if _SECRET_KEY.search(key):
+    if _SECRET_KEY.search(_CAMEL.sub("_", key)):
         return "credentials are never stored"
     if _SECRET_VALUE.search(value):
         return "the value holds a credential"

@@ -14,10 +14,12 @@ from opswire.chassis.service import Service
 from opswire.contracts.request_finished.endings import ended
 from opswire.contracts.routes import REQUEST_FINISHED, REQUEST_SUBMITTED
 from opswire.intent.adapters.deadline_ticks import DeadlineTicks
+from opswire.intent.adapters.demotions import Demotions
 from opswire.intent.adapters.model_access import ModelAccess
 from opswire.intent.adapters.opinion_codec import OpinionCodec
 from opswire.intent.adapters.reading_codec import ReadingCodec
 from opswire.intent.adapters.trained_classifier import load_or_train
+from opswire.intent.adapters.verdict_codec import VerdictCodec
 from opswire.intent.classifier.model import THRESHOLD
 from opswire.intent.errors import UnclearRequestError
 from opswire.intent.handlers.request_submitted import HandleRequestSubmitted
@@ -28,6 +30,7 @@ from opswire.intent.usecases.answer_request import AnswerRequest
 from opswire.intent.usecases.ask_model import AskModel, Opinion
 from opswire.intent.usecases.find_intent import FindIntent, Reading
 from opswire.intent.usecases.read_by_model import ReadByModel
+from opswire.intent.usecases.shadow import Shadow, Verdict
 
 
 def create_app(settings: IntentSettings | None = None) -> Service:
@@ -49,13 +52,42 @@ def create_app(settings: IntentSettings | None = None) -> Service:
         service.metrics,
         settings.intent_cache_ttl_s,
         enabled=settings.cache == "on",
+        check_share=settings.cache_check_share,
     )
     threshold = THRESHOLD if settings.confidence_threshold is None else settings.confidence_threshold
     ask_model = _model_tier(service, settings, names, valkey)
-    find_intent = FindIntent(names, classifier, cache, threshold, ask_model, settings.local_suffices_threshold)
+    shadow = _templates(service, settings, valkey)
+    find_intent = FindIntent(names, classifier, cache, threshold, ask_model, settings.local_suffices_threshold, shadow)
     service.on(REQUEST_SUBMITTED, HandleRequestSubmitted(AnswerRequest(find_intent, names), DeadlineTicks()))
     service.end_request = end_request
     return service
+
+
+def _templates(service: Service, settings: IntentSettings, valkey: Valkey | None) -> Shadow | None:
+    """The standing of the templates; None where none may serve."""
+    if settings.template_agreements_min == 0:
+        return None
+    cache: Cache[Verdict] = Cache(
+        "intent_template",
+        VerdictCodec(),
+        service.log,
+        valkey,
+        service.metrics,
+        settings.intent_cache_ttl_s,
+        enabled=settings.cache == "on",
+    )
+    demotions = Demotions(lambda: service.sender)
+    shadow = Shadow(
+        cache,
+        settings.template_agreements_min,
+        settings.template_agreements_changing_min,
+        on_demoted=demotions.announce,
+    )
+    service.log.on_invalidated.append(lambda _, invalidation: shadow.drop(invalidation.tags))
+    service.log.on_history.append(shadow.drop_all)
+    service.details["templates"] = shadow.state
+    service.background.append(demotions.run)
+    return shadow
 
 
 def _model_tier(service: Service, settings: IntentSettings, names: NameIndex, valkey: Valkey | None) -> AskModel | None:

@@ -21,3 +21,7 @@ class IntentSettings(ServiceSettings):
     prompts: Literal["merged", "compact", "baseline"] = "merged"
     local_suffices_threshold: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
     """Below it a model is asked, where there is one. None takes the confidence threshold."""
+    template_agreements_min: Annotated[int, Field(ge=0, le=100_000)] = 5
+    """How many different texts of a template must agree before it answers for others. 0: no template ever does."""
+    template_agreements_changing_min: Annotated[int, Field(ge=1, le=100_000)] = 300
+    """The same, where the words or the intent would change something."""

@@ -29,11 +29,8 @@ file must mean what can be read in it, and a few lines of aliases can expand to 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
-import yaml
 from opswire.assets.errors import UnreadableInventoryError
+from opswire.assets.importers.yaml_tree import Mapping, Value, parse_yaml
 from opswire.assets.records import AssetRecord, ImportedFile, LineNote
 from opswire.assets.vocabulary import fold, secret_reason
 
@@ -41,26 +38,14 @@ DEPTH_MAX = 8
 
 _TEXTS = ("type", "environment", "criticality", "address", "owner", "site", "os", "parent")
 _LISTS = ("groups", "tags", "aliases")
-_NULL = frozenset({"", "~", "null", "Null", "NULL"})
-
-Scalar = str | None
-Value = Any
-"""str, None, list or Mapping; told apart where it is used."""
-
-
-@dataclass(slots=True)
-class Mapping:
-    """A YAML mapping with the line it begins on, and of the keys that it gives twice."""
-
-    line: int
-    values: dict[str, Value]
-    lines: dict[str, int]
-    repeated: list[str]
 
 
 def read_yaml(text: str) -> ImportedFile:
     """Read our own format. Raises UnreadableInventoryError when it is no YAML or has no list `assets`."""
-    top = _parse(text)
+    documents = parse_yaml(text, DEPTH_MAX)
+    if len(documents) > 1:
+        raise UnreadableInventoryError("a second document begins; one file is one document")
+    top = documents[0] if documents else None
     if not isinstance(top, Mapping) or not isinstance(top.values.get("assets"), list):
         raise UnreadableInventoryError("the file has no list `assets`")
     result = ImportedFile()
@@ -142,63 +127,3 @@ def _fill_attributes(record: AssetRecord, given: Mapping, result: ImportedFile) 
         else:
             record.attributes[key] = value
     return None
-
-
-def _parse(text: str) -> Value:
-    """The document as Mapping, list, str and None. Reads events, so that depth is bounded before anything recurses."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    builder = _Builder()
-    try:
-        for event in yaml.parse(text, Loader=loader):
-            builder.take(event)
-    except (yaml.YAMLError, ValueError) as error:
-        raise UnreadableInventoryError(f"not readable as YAML: {' '.join(str(error).split())[:300]}") from error
-    return builder.document
-
-
-class _Builder:
-    """Builds one document out of parser events."""
-
-    def __init__(self) -> None:
-        self.document: Value = None
-        self._documents = 0
-        self._open: list[tuple[Value, list[str]]] = []
-
-    def take(self, event: yaml.Event) -> None:
-        line = (event.start_mark.line if event.start_mark else 0) + 1
-        if isinstance(event, yaml.DocumentStartEvent):
-            self._documents += 1
-            if self._documents > 1:
-                raise UnreadableInventoryError(f"line {line}: a second document begins")
-        elif isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
-            raise UnreadableInventoryError(f"line {line}: anchors and aliases are not read")
-        elif getattr(event, "tag", None) not in {None, "!"}:
-            raise UnreadableInventoryError(f"line {line}: tags are not read")
-        elif isinstance(event, yaml.ScalarEvent):
-            # libyaml calls the plain style "", the parser in Python None.
-            self._put(None if not event.style and event.value in _NULL else event.value, line)
-        elif isinstance(event, yaml.CollectionStartEvent):
-            if len(self._open) >= DEPTH_MAX:
-                raise UnreadableInventoryError(f"line {line}: nested deeper than {DEPTH_MAX}")
-            self._open.append(([] if isinstance(event, yaml.SequenceStartEvent) else Mapping(line, {}, {}, []), []))
-        elif isinstance(event, yaml.CollectionEndEvent):
-            value, _ = self._open.pop()
-            self._put(value, line)
-
-    def _put(self, value: Value, line: int) -> None:
-        if not self._open:
-            self.document = value
-            return
-        container, key = self._open[-1]
-        if isinstance(container, list):
-            container.append(value)
-        elif not key:
-            if not isinstance(value, str):
-                raise UnreadableInventoryError(f"line {line}: a key must be text")
-            key.append(value)
-        else:
-            name = key.pop()
-            if name in container.values:
-                container.repeated.append(name)
-            container.values[name] = value
-            container.lines[name] = line

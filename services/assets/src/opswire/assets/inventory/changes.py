@@ -215,6 +215,8 @@ def _check(asset: Asset) -> None:
         if not (text.isascii() and text.isprintable()) and hidden_character(text):
             raise InvalidAssetError(f"{text!r} holds a character that cannot be seen")
     for key, value in asset.attributes.items():
+        if "\x00" in value:
+            raise InvalidAssetError(f"attributes.{key} holds a NUL")
         if reason := secret_reason(key, value):
             raise InvalidAssetError(f"attributes.{key}: {reason}")
     if asset.parent is not None and fold(asset.parent) == fold(asset.name):

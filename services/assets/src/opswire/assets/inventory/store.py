@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Self, TypeVar
 
 from opswire.assets.errors import AssetNotFoundError, InventoryUnavailableError, NameTakenError
-from opswire.assets.inventory import changes, queries, transactions
+from opswire.assets.inventory import changes, comparing, queries, transactions
 from opswire.assets.inventory.engine import Engines, open_engines
+from opswire.assets.inventory.listening import can_listen, listen
 from opswire.assets.inventory.migrate import migrate
-from opswire.assets.inventory.near import nearest
-from opswire.assets.records import AssetFilter, AssetRecord, ImportReport, OutboxRow
+from opswire.assets.inventory.near import nearest, pairs_of
+from opswire.assets.inventory.tables import LANE_BULK, LANE_BY_HAND
+from opswire.assets.records import AssetFilter, AssetRecord, ImportReport, InventoryDifference, OutboxRow
 from opswire.assets.vocabulary import fold
 from opswire.contracts.findings import Asset, Candidate
 from sqlalchemy import Connection, Select
@@ -20,7 +22,11 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 UPSERT_BATCH = 1_000
 NAMESAKES_MAX = 64
+READ_TIMEOUT_S = 10.0
 STATISTICS_CHANGES_MIN = 100
+STATISTICS_GROWTH = 4
+BY_HAND_MAX = 100
+"""An import of more records than this gives way, in the outbox, to changes by hand."""
 
 ResultT = TypeVar("ResultT")
 
@@ -32,8 +38,9 @@ class Inventory:
     after another; `changed` is set after each, for whoever empties the outbox.
     """
 
-    def __init__(self, engines: Engines) -> None:
+    def __init__(self, engines: Engines, url: str) -> None:
         self._engines = engines
+        self._url = url
         self._reader: Connection | None = None
         self._write_lock = asyncio.Lock()
         self._sent = asyncio.Condition()
@@ -51,7 +58,16 @@ class Inventory:
             await asyncio.to_thread(migrate, url)
         except SQLAlchemyError as error:
             raise InventoryUnavailableError(f"the inventory cannot be opened: {_reason(error)}") from error
-        return cls(open_engines(url))
+        return cls(open_engines(url), url)
+
+    @property
+    def tells(self) -> bool:
+        """Whether the database says by itself that another process changed something; `listen` then hears it."""
+        return can_listen(self._url)
+
+    async def listen(self) -> None:
+        """Set `changed` for every commit of any process, for ever. Only where the database `tells`."""
+        await listen(self._url, self.changed.set)
 
     async def close(self) -> None:
         """Wait for a write in progress, then close all connections."""
@@ -86,43 +102,73 @@ class Inventory:
         found: list[Asset] = []
         if wanted.limit > 0:
             paged = {**values, "most": wanted.limit, "first": wanted.offset}
-            rows = await self._rows(queries.list_statement(shape), paged)
+            rows = await self._rows(queries.list_statement(shape), paged, reads_far=bool(wanted.attributes))
             found = [queries.asset_of(row[0]) for row in rows]
             if found and len(found) < wanted.limit:
                 return found, wanted.offset + len(found)
-        count = await self._rows(queries.count_statement(shape), values)
+        count = await self._rows(queries.count_statement(shape), values, reads_far=bool(wanted.attributes))
         return found, int(count[0][0])
 
     async def near(self, name: str, limit: int = 5) -> list[Candidate]:
         """Assets whose names look like this one, best first. For offering a choice, never for taking one."""
-        rows = await asyncio.to_thread(self._read_apart, queries.ALL_NAMES, {})
-        described = {row[0]: f"{row[1]} in {row[2]}" for row in rows}
-        return [
-            Candidate(kind="asset", value=other, label=described[other], confidence=likeness)
-            for other, likeness in await asyncio.to_thread(nearest, name, described, limit)
-        ]
+        pairs = pairs_of(name, queries.NEAR_PAIRS_MAX)
+        values = {f"pair_{i}": _takeable(queries.like_escaped(pair)) for i, pair in enumerate(pairs)}
+        rows = await self._in_time(asyncio.to_thread(self._read_apart, queries.near_statement(len(pairs)), values))
+        bearers: dict[str, list[tuple[str, str]]] = {}
+        for key, owner, kind, environment in rows:
+            bearers.setdefault(key, []).append((owner, f"{kind} in {environment}"))
+        found: dict[str, Candidate] = {}
+        for key, likeness in await asyncio.to_thread(nearest, name, bearers, limit * 3):
+            for owner, label in bearers[key]:
+                found.setdefault(owner, Candidate(kind="asset", value=owner, label=label, confidence=likeness))
+        return list(found.values())[:limit]
 
     # Writing
 
-    async def upsert(self, records: Sequence[AssetRecord], origin: str) -> ImportReport:
+    async def upsert(
+        self, records: Sequence[AssetRecord], origin: str, progress: Callable[[int], None] | None = None
+    ) -> ImportReport:
         """Create or update by primary name, one transaction per 1,000; what does not change writes nothing.
 
         A record that makes no valid asset, or repeats a name of the same call, is rejected by line; the others go in.
-        `origin` is stored as the attribute `origin` of what it creates.
+        `origin` is stored as the attribute `origin` of what it creates. `progress` hears how many records are done.
         """
         report = ImportReport()
+        lane = LANE_BULK if len(records) > BY_HAND_MAX else LANE_BY_HAND
         seen: dict[str, int] = {}
+        renewed = UPSERT_BATCH // STATISTICS_GROWTH
         for start in range(0, len(records), UPSERT_BATCH):
             batch = transactions.without_repeats(records[start : start + UPSERT_BATCH], seen, report)
             if batch:
-                await self._write(partial(transactions.upsert, records=batch, origin=origin, report=report))
+                await self._write(partial(transactions.upsert, records=batch, origin=origin, report=report, lane=lane))
+            if progress is not None:
+                progress(start + len(records[start : start + UPSERT_BATCH]))
+            if report.created + report.updated >= renewed * STATISTICS_GROWTH:
+                # PostgreSQL plans for the size it knows: 100,000 into empty tables took 85 s without, 18 s with it.
+                await self._renew_statistics()
+                renewed = report.created + report.updated
         if report.created + report.updated >= STATISTICS_CHANGES_MIN:
             await self._renew_statistics()
         return report
 
-    async def set(self, name: str, values: Mapping[str, changes.EditValue]) -> Asset:
-        """Edit one asset; see `changes.edited` for the keys. Raises AssetNotFoundError, InvalidAssetError."""
-        return await self._write(partial(transactions.edit, name=name, values=values))
+    async def compare(self, records: Sequence[AssetRecord], origin: str) -> InventoryDifference:
+        """What `upsert` would do with these records, without doing it."""
+        difference = InventoryDifference()
+        seen: dict[str, int] = {}
+        report = ImportReport()
+        for start in range(0, len(records), UPSERT_BATCH):
+            batch = transactions.without_repeats(records[start : start + UPSERT_BATCH], seen, report)
+            await self._read_with(partial(comparing.compare, records=batch, origin=origin, difference=difference))
+        await self._read_with(partial(comparing.find_gone, records=records, origin=origin, difference=difference))
+        difference.rejected += report.rejected
+        return difference
+
+    async def set(self, name: str, values: Mapping[str, changes.EditValue], new_environment: bool = False) -> Asset:
+        """Edit one asset; see `changes.edited` for the keys. Raises AssetNotFoundError, InvalidAssetError.
+
+        An environment that nobody has heard of is refused unless `new_environment` says that it is meant.
+        """
+        return await self._write(partial(transactions.edit, name=name, values=values, new_environment=new_environment))
 
     async def rename(self, old: str, new: str) -> Asset:
         """Give an asset another name; those that name it as parent follow. Raises NameTakenError."""
@@ -135,9 +181,12 @@ class Inventory:
     # Outbox
 
     async def outbox_pending(self, limit: int = 100) -> list[OutboxRow]:
-        """The oldest messages that were not yet reported as sent, in order. They may have been sent all the same."""
+        """The messages to send next: those of changes by hand, then those of imports, each in order.
+
+        What one asset has waiting is always in order. They may have been sent all the same.
+        """
         rows = await self._rows(queries.OUTBOX_PENDING, {"most": limit})
-        return [OutboxRow(row[0], row[1], row[2], bytes(row[3])) for row in rows]
+        return [OutboxRow(row[0], row[1], row[2], bytes(row[3]), row[4] == LANE_BULK) for row in rows]
 
     async def outbox_sent(self, ids: Iterable[int]) -> None:
         """Forget messages whose publish was acknowledged."""
@@ -147,14 +196,21 @@ class Inventory:
             self._sent.notify_all()
 
     async def outbox_latest(self) -> int:
-        """The highest id that waits, 0 when none does."""
+        """The highest id of a change by hand that waits, 0 when none does."""
         rows = await self._rows(queries.OUTBOX_LAST, {})
         return int(rows[0][0] or 0)
 
     async def outbox_is_sent(self, outbox_id: int) -> bool:
-        """Whether every message up to this id was reported as sent."""
-        rows = await self._rows(queries.OUTBOX_FIRST, {})
-        return rows[0][0] is None or int(rows[0][0]) > outbox_id
+        """Whether every message up to this id, in its lane, was reported as sent."""
+        return not await self._rows(queries.OUTBOX_WAITING, {"outbox_id": outbox_id})
+
+    async def outbox_count(self) -> int:
+        """How many messages wait."""
+        return int((await self._rows(queries.OUTBOX_COUNT, {}))[0][0])
+
+    async def outbox_unreadable(self, row: OutboxRow) -> None:
+        """Take out a message that nobody can read; what its asset is now is told in its stead (one transaction)."""
+        await self._write(partial(transactions.tell_anew, row=row))
 
     async def wait_sent(self, outbox_id: int, timeout_s: float) -> bool:
         """Wait until every message up to this id is reported as sent by this process; False when the time is over."""
@@ -168,9 +224,10 @@ class Inventory:
 
     # The database
 
-    async def _rows(self, statement: Select[Any], values: Mapping[str, Any]) -> Sequence[Any]:
-        if not self._engines.reads_inline:
-            return await asyncio.to_thread(self._read_apart, statement, values)
+    async def _rows(self, statement: Select[Any], values: Mapping[str, Any], reads_far: bool = False) -> Sequence[Any]:
+        values = {key: _takeable(value) for key, value in values.items()}
+        if reads_far or not self._engines.reads_inline:
+            return await self._in_time(asyncio.to_thread(self._read_apart, statement, values))
         try:
             if self._reader is None:
                 self._reader = self._engines.read.connect()
@@ -179,12 +236,29 @@ class Inventory:
             self._drop_reader()
             raise InventoryUnavailableError(f"the inventory does not answer: {_reason(error)}") from error
 
+    async def _in_time(self, reading: Coroutine[Any, Any, ResultT]) -> ResultT:
+        """The thread of a database that hangs cannot be ended; whoever asked is told that it does not answer."""
+        try:
+            return await asyncio.wait_for(reading, READ_TIMEOUT_S)
+        except TimeoutError as error:
+            raise InventoryUnavailableError(f"the inventory did not answer within {READ_TIMEOUT_S:g} s") from error
+
     def _read_apart(self, statement: Select[Any], values: Mapping[str, Any]) -> Sequence[Any]:
         try:
             with self._engines.read.connect() as connection:
                 return connection.execute(statement, values).fetchall()
         except SQLAlchemyError as error:
             raise InventoryUnavailableError(f"the inventory does not answer: {_reason(error)}") from error
+
+    async def _read_with(self, work: Callable[[Connection], None]) -> None:
+        def read() -> None:
+            try:
+                with self._engines.read.connect() as connection:
+                    work(connection)
+            except SQLAlchemyError as error:
+                raise InventoryUnavailableError(f"the inventory does not answer: {_reason(error)}") from error
+
+        await asyncio.to_thread(read)
 
     async def _renew_statistics(self) -> None:
         async with self._write_lock:
@@ -220,3 +294,10 @@ class Inventory:
 def _reason(error: SQLAlchemyError) -> str:
     # The first line alone: the rest repeats the statement and its values.
     return str(getattr(error, "orig", None) or error).partition("\n")[0][:300]
+
+
+def _takeable(value: Any) -> Any:
+    """A text without what no database takes (NUL, half a surrogate pair); nothing in the inventory has it."""
+    if isinstance(value, str) and ("\x00" in value or not value.isascii()):
+        return value.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+    return value

@@ -7,9 +7,21 @@ groups, tags and names; those tables are indexes to search by. All of it is writ
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+)
 
-HEAD_REVISION = "0001"
+HEAD_REVISION = "0002"
 """The newest migration. When the database says so itself, Alembic need not be loaded (it costs 0.1 s at start)."""
 
 METADATA = MetaData(
@@ -26,7 +38,8 @@ ASSETS = Table(
     METADATA,
     Column("id", String(64), primary_key=True),
     Column("name", String(256), nullable=False),
-    Column("name_key", String(512), nullable=False, unique=True),
+    # By code point on both engines, whatever language the server was set up in.
+    Column("name_key", String(512).with_variant(String(512, collation="C"), "postgresql"), nullable=False, unique=True),
     Column("type", String(256), nullable=False),
     Column("environment", String(256), nullable=False),
     Column("criticality", String(16), nullable=False),
@@ -59,6 +72,9 @@ ASSET_NAMES = _owned("asset_names", Column("kind", String(8), nullable=False))
 ASSET_GROUPS = _owned("asset_groups")
 ASSET_TAGS = _owned("asset_tags")
 
+LANE_BY_HAND = 0
+LANE_BULK = 1
+
 OUTBOX = Table(
     "outbox",
     METADATA,
@@ -68,5 +84,8 @@ OUTBOX = Table(
     Column("message_id", String(128), nullable=False, unique=True),
     Column("body", LargeBinary, nullable=False),
     Column("created_ns", BigInteger, nullable=False),
+    Column("lane", SmallInteger, nullable=False, server_default="0"),
+    Index("ix_outbox_lane_id", "lane", "id"),
+    Index("ix_outbox_subject", "subject"),
     sqlite_autoincrement=True,
 )

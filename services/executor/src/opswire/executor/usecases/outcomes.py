@@ -10,11 +10,12 @@ from opswire.executor.rules.tools import Record, ToolCall, ToolResult
 
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
-    """Exactly one of `result` and `error` is set."""
+    """Exactly one of `result` and `error` is set. `age_s` is set where the result is one that was kept."""
 
     call: ToolCall
     result: ToolResult | None = None
     error: OpswireError | None = None
+    age_s: float | None = None
 
     @property
     def records(self) -> tuple[Record, ...]:

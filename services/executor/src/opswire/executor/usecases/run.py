@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from opswire.chassis.errors import DeadlineError, OpswireError
 from opswire.chassis.stages import Stage
@@ -19,6 +20,7 @@ from opswire.contracts.taxonomy import Effect
 from opswire.executor.errors import ApprovalRequiredError, PlanChangedError, ToolError, ToolTimeoutError
 from opswire.executor.rules.targets import asset_by_id, host_of
 from opswire.executor.rules.tools import Record, ToolCall, Tools
+from opswire.executor.usecases.kept_results import NOT_KEPT, Found, KeptResults
 from opswire.executor.usecases.outcomes import StepOutcome
 from opswire.executor.usecases.plan import digest_of
 from opswire.executor.usecases.summarise import summarise
@@ -30,14 +32,30 @@ RESERVE_SHARE = 0.1
 RESERVE_S_MAX = 0.5
 
 
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """What the steps of one plan share. `ends_at` is of the loop's clock."""
+
+    tools: Tools
+    slots: asyncio.Semaphore
+    ends_at: float
+    kept: KeptResults | None
+    fresh: bool
+
+
 async def run_plan(
     plan: PlanMade,
     context: ContextResolved,
     tools: Tools,
     deadline_ns: int,
     clock_ns: Callable[[], int] = time.time_ns,
+    *,
+    kept: KeptResults | None = None,
+    fresh: bool = False,
 ) -> Answer:
     """Run every step and answer. `deadline_ns` and the clock are nanoseconds since 1970.
+
+    Steps are answered out of `kept` where that may be; with `fresh` every tool runs.
 
     A step that fails beside others becomes a row with its error. Raises PlanChangedError before anything is run when
     plan and context do not belong together, DeadlineError when no time is left, and when every step failed the error
@@ -46,10 +64,10 @@ async def run_plan(
     calls = _checked_calls(plan, context)
     budget_s = _budget_s(deadline_ns, clock_ns)
     ends_at = asyncio.get_running_loop().time() + budget_s
-    slots = asyncio.Semaphore(PARALLEL_MAX)
+    running = _Running(tools, asyncio.Semaphore(PARALLEL_MAX), ends_at, kept, fresh)
     if len(calls) == 1:  # the common case, and no task is needed for it
-        return _answer(context, [await _run_step(calls[0], tools, slots, ends_at)])
-    tasks = [asyncio.ensure_future(_run_step(call, tools, slots, ends_at)) for call in calls]
+        return _answer(context, [await _run_step(calls[0], running)])
+    tasks = [asyncio.ensure_future(_run_step(call, running)) for call in calls]
     try:
         outcomes = await asyncio.gather(*tasks)
     finally:
@@ -86,38 +104,42 @@ def _budget_s(deadline_ns: int, clock_ns: Callable[[], int]) -> float:
     return budget_s
 
 
-async def _run_step(call: ToolCall, tools: Tools, slots: asyncio.Semaphore, ends_at: float) -> StepOutcome:
-    async with slots:
+async def _run_step(call: ToolCall, running: _Running) -> StepOutcome:
+    async with running.slots:
         attributes: dict[str, str | int | float | bool] = {"opswire.tool": call.step.tool, "step": call.step.number}
         if call.asset is not None:
             attributes["opswire.asset"] = call.asset.name
         with span(f"tool {call.step.tool}", Stage.TOOL_RUN, attributes) as current:
             try:
-                outcome = await _limited(call, tools, ends_at)
+                found = await _limited(call, running)
             except OpswireError as error:
                 current.status = "ERROR"
                 current.set("error.type", error.code)
                 return StepOutcome(call, error=error)
-            current.set("rows", len(outcome.records))
-            return outcome
+            current.set("rows", len(found.result.records))
+            current.set("opswire.cache.outcome", found.outcome)
+            if found.age_s is not None:
+                current.set("opswire.cache.age_ms", round(found.age_s * 1_000, 1))
+            return StepOutcome(call, result=found.result, age_s=found.age_s)
 
 
-async def _limited(call: ToolCall, tools: Tools, ends_at: float) -> StepOutcome:
-    tool = tools.get(call.step.tool)
+async def _limited(call: ToolCall, running: _Running) -> Found:
+    tool = running.tools.get(call.step.tool)
     if tool is None:
         raise ToolError(f"no tool {call.step.tool} is known here")
-    left_s = ends_at - asyncio.get_running_loop().time()
+    left_s = running.ends_at - asyncio.get_running_loop().time()
     limit_s = min(call.step.timeout_ms / 1_000, left_s)
     limit = asyncio.timeout(max(limit_s, 0))
     try:
         async with limit:
-            result = await tool(call)
+            if running.kept is None:
+                return Found(await tool(call), NOT_KEPT)
+            return await running.kept.run(tool, call, fresh=running.fresh)
     except TimeoutError:
         if not limit.expired():
             raise
         where = f" on {call.asset.name}" if call.asset else ""
         raise ToolTimeoutError(f"{call.step.tool}{where} was not done after {max(limit_s, 0):.1f} s") from None
-    return StepOutcome(call, result=result)
 
 
 def _answer(context: ContextResolved, outcomes: Sequence[StepOutcome]) -> Answer:

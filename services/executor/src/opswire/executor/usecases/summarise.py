@@ -31,11 +31,23 @@ def summarise(context: ContextResolved, outcomes: Outcomes) -> str:
     sentence = _SENTENCES[context.intent.name](context, outcomes)
     notes = dict.fromkeys(outcome.result.note for outcome in outcomes if outcome.result and outcome.result.note)
     failed = [outcome for outcome in outcomes if outcome.error is not None]
-    parts = [sentence, *notes]
+    parts = [sentence, *notes, *_ages(outcomes)]
     if failed:
         first = failed[0].error
         parts.append(f"{len(failed)} of {counted(len(outcomes), 'check')} failed: {first}.")
     return " ".join(parts)
+
+
+def _ages(outcomes: Outcomes) -> list[str]:
+    """Where not everything was looked at just now, how old it is and how to look now."""
+    ages = [outcome.age_s for outcome in outcomes if outcome.age_s is not None]
+    if not ages:
+        return []
+    oldest = f"{max(ages):.0f} s" if max(ages) >= 1 else "under 1 s"
+    if len(outcomes) == 1:
+        return [f"This is from the cache, {oldest} old; --fresh asks anew."]
+    up_to = "up to " if len(ages) > 1 and max(ages) >= 1 else ""
+    return [f"{len(ages)} of {len(outcomes)} checks are from the cache, {up_to}{oldest} old; --fresh asks anew."]
 
 
 def _list(context: ContextResolved, outcomes: Outcomes) -> str:

@@ -1,9 +1,9 @@
 """The model tier of the cascade: a cached opinion, else one reading by a model, within the request's time.
 
-What is cached is an intent and how sure the model was, under a key with the model, the prompts and the template of the
+What is cached is an intent and how sure the model was, under a key with the model, the prompts and the normalised
 words. It holds no entity and no risk, so it is kept only where the model named nothing that the text's own grammar had
-not found, and asked for no more risk than the floor: then the same template asks the same question, and the second
-asking gets the same answer as the first. Everything else, errors too, is asked again.
+not found, and asked for no more risk than the floor: then the second asking gets the same answer as the first.
+Everything else, errors too, is asked again.
 """
 
 from __future__ import annotations
@@ -37,12 +37,16 @@ class Opinion:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A model's answer to one request: `added` entities, and a risk that may be above the floor."""
+    """A model's answer to one request: `added` entities, and a risk that may be above the floor.
+
+    `is_first_choice`: of the model that is asked first, not of one that stood in for it.
+    """
 
     opinion: Opinion
     added: tuple[Entity, ...]
     risk: Risk
     source: IntentSource
+    is_first_choice: bool = True
 
 
 class OpinionCache(Protocol):
@@ -87,6 +91,12 @@ class AskModel:
         """Whether a model is configured at this moment. Says nothing about its health."""
         return self._identity() is not None
 
+    @property
+    def versions(self) -> str:
+        """The model and the prompts that would answer at this moment; empty where nobody would."""
+        identity = self._identity()
+        return f"{identity[1]}:{self._reader.prompts_key}" if identity is not None else ""
+
     async def __call__(self, text: str, words: str, own: Sequence[Entity], deadline_ns: int) -> Answer:
         """The model's answer; `words` is the cache key of the words, `own` what their grammar found.
 
@@ -113,7 +123,8 @@ class AskModel:
                 opinion, outcome = await self._cache.read(f"{model}:{self._reader.prompts_key}:{words}", ask)
         except _KeptForNobodyError:
             reading = readings[0] if readings else await self._reader.read(text, due_ns)
-            return Answer(_opinion(reading), _added(reading, own), reading.risk, IntentSource.MODEL)
+            is_first = reading.endpoint == endpoint
+            return Answer(_opinion(reading), _added(reading, own), reading.risk, IntentSource.MODEL, is_first)
         except TimeoutError as error:
             raise InferenceTimeoutError(
                 "the model did not answer in the time that the request has", "timeout"

@@ -1,0 +1,1 @@
+"""The bus, the history's database and the inventory, as the use cases need them."""
