@@ -11,12 +11,6 @@ class BadCacheQueryError(RejectedError):
     code = "bad_query"
 
 
-class BodyLimitError(RejectedError):
-    """More bytes than this address takes."""
-
-    code = "body_too_large"
-
-
 class WarmingError(RejectedError):
     """A warming run is under way, or there is nothing to warm with."""
 

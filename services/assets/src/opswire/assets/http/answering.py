@@ -1,9 +1,6 @@
-"""What every route of the inventory does alike: errors, the token, bodies and numbers within bounds."""
+"""What every route of the inventory does alike: errors, text, numbers within bounds."""
 
 from __future__ import annotations
-
-import hmac
-from collections.abc import Awaitable, Callable
 
 from opswire.assets.errors import (
     AssetInUseError,
@@ -14,10 +11,9 @@ from opswire.assets.errors import (
     UnreadableInventoryError,
 )
 from opswire.chassis.errors import OpswireError, PoisonError, RejectedError
+from opswire.chassis.http import BodyLimitError, Handler, refusal
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-
-Handler = Callable[[Request], Awaitable[Response]]
+from starlette.responses import Response
 
 _STATUS: tuple[tuple[type[OpswireError], int], ...] = (
     (AssetNotFoundError, 404),
@@ -37,12 +33,6 @@ class BadQueryError(RejectedError):
     code = "bad_query"
 
 
-class BodyLimitError(RejectedError):
-    """More bytes than this address takes."""
-
-    code = "body_too_large"
-
-
 def answering(handler: Handler) -> Handler:
     """Errors of ours become their status and `{"code", "detail"}`; anything else is a bug and stays one."""
 
@@ -60,39 +50,6 @@ def answering(handler: Handler) -> Handler:
 def status_of(error: OpswireError) -> int:
     """The HTTP status of an error of ours."""
     return next((status for kind, status in _STATUS if isinstance(error, kind)), 400)
-
-
-def guarded(handler: Handler, token: str | None) -> Handler:
-    """Lets through who has the token; the comparison takes as long for a wrong one as for a nearly right one."""
-    wanted = f"Bearer {token}".encode() if token else None
-
-    async def check(request: Request) -> Response:
-        if wanted is None:
-            return refusal(403, "writes_disabled", "this service has no OPSWIRE_HTTP_TOKEN, so nothing can be written")
-        if not hmac.compare_digest(request.headers.get("authorization", "").encode(), wanted):
-            answer = refusal(401, "unauthorized", "a write needs `Authorization: Bearer <token>`")
-            answer.headers["WWW-Authenticate"] = "Bearer"
-            return answer
-        return await handler(request)
-
-    return check
-
-
-def refusal(status: int, code: str, detail: str) -> JSONResponse:
-    """An error as its document."""
-    return JSONResponse({"code": code, "detail": detail[:1_000]}, status_code=status)
-
-
-async def whole_body(request: Request, bytes_max: int) -> bytes:
-    """The body, read no further than its limit, whatever length its header promises."""
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > bytes_max:
-            raise BodyLimitError(f"the body is larger than {bytes_max} bytes")
-        chunks.append(chunk)
-    return b"".join(chunks)
 
 
 def decoded(body: bytes) -> str:

@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from opswire.assets.errors import AssetNotFoundError, InvalidAssetError
-from opswire.assets.http.answering import BadQueryError, answering, guarded, number, whole_body
+from opswire.assets.http.answering import BadQueryError, answering, number
 from opswire.assets.http.imports import IMPORT_BYTES_MAX, InventoryImports
 from opswire.assets.inventory.changes import EditValue
 from opswire.assets.inventory.store import Inventory
 from opswire.assets.records import AssetFilter
 from opswire.chassis.body import read_body
+from opswire.chassis.http import guarded, whole_body
 from opswire.contracts.findings import Asset
 from opswire.contracts.types import ASSETS_MAX
 from starlette.requests import Request

@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict
 from typing import Any
 
-from opswire.assets.http.answering import decoded, status_of, whole_body
+from opswire.assets.http.answering import decoded, status_of
 from opswire.assets.inventory.store import Inventory
 from opswire.assets.records import ImportReport
 from opswire.assets.usecases.import_inventory import diff_inventory, import_inventory
 from opswire.chassis.errors import OpswireError
+from opswire.chassis.http import whole_body
 from opswire.chassis.logs import get_logger
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
 from nats.errors import Error as NatsError
-from opswire.cache.errors import BadCacheQueryError, BodyLimitError
+from opswire.cache.errors import BadCacheQueryError
 from opswire.chassis.body import read_body
 from opswire.chassis.errors import OpswireError, RetryableError
+from opswire.chassis.http import BodyLimitError, Handler, guarded, refusal, whole_body
 from opswire.chassis.reading import SchemaError, describe
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 BODY_BYTES_MAX = 1024 * 1024
 ModelT = TypeVar("ModelT", bound=BaseModel)
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +47,12 @@ class Operation:
     def route(self, token: str | None) -> Route:
         """The route, behind the token where it writes."""
         handler = _answering(self)
-        return Route(self.path, _guarded(handler, token) if self.is_write else handler, methods=[self.method])
+        return Route(self.path, guarded(handler, token) if self.is_write else handler, methods=[self.method])
 
 
 def answer(body: BaseModel, status: int = 200) -> Response:
     """A model as JSON. Nothing here is for a browser's or proxy's memory."""
     return Response(body.model_dump_json(), status, {"cache-control": "no-store"}, media_type="application/json")
-
-
-def refusal(status: int, code: str, detail: str) -> JSONResponse:
-    """Why not, in the form of all our services."""
-    return JSONResponse({"code": code, "detail": detail[:1_000]}, status_code=status)
 
 
 def number(request: Request, parameter: Parameter) -> int:
@@ -79,21 +72,9 @@ def text(value: str, name: str, most: int) -> str:
     return value
 
 
-async def body_of(request: Request) -> bytes:
-    """The body, read no further than its limit, whatever length its header promises. Raises BodyLimitError."""
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > BODY_BYTES_MAX:
-            raise BodyLimitError(f"the body is larger than {BODY_BYTES_MAX} bytes")
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
 async def model_of(request: Request, model: type[ModelT]) -> ModelT:
     """The body as the model. Raises PoisonError for what is none, BodyLimitError."""
-    raw = await body_of(request)
+    raw = await whole_body(request, BODY_BYTES_MAX)
     read_body(raw)
     try:
         return model.model_validate_json(raw)
@@ -121,19 +102,3 @@ def _answering(operation: Operation) -> Handler:
             return refusal(503, "temporarily_unavailable", f"{type(error).__name__}: {error}")
 
     return respond
-
-
-def _guarded(handler: Handler, token: str | None) -> Handler:
-    """Lets through who has the token; the comparison takes as long for a wrong one as for a nearly right one."""
-    wanted = f"Bearer {token}".encode() if token else None
-
-    async def check(request: Request) -> Response:
-        if wanted is None:
-            return refusal(403, "writes_disabled", "this service has no OPSWIRE_HTTP_TOKEN, so nothing can be written")
-        if not hmac.compare_digest(request.headers.get("authorization", "").encode(), wanted):
-            refused = refusal(401, "unauthorized", "a write needs `Authorization: Bearer <token>`")
-            refused.headers["WWW-Authenticate"] = "Bearer"
-            return refused
-        return await handler(request)
-
-    return check

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from importlib.resources import files
 
 from opswire.cache.http.openapi import openapi
-from opswire.cache.http.operations import Handler, Operation
+from opswire.cache.http.operations import Operation
+from opswire.chassis.http import Handler
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
