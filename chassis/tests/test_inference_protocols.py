@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from inference_scene import GOOD, NUMBER_SCHEMA, a_call, client_of, endpoint_of, said_by, streamed, text_of
+from inference_scene import GOOD, NUMBER_SCHEMA, PROTOCOLS, a_call, client_of, endpoint_of, said_by, streamed, text_of
 from opswire.chassis.inference.call import Lane, Message, Usage
-from opswire.chassis.inference.errors import InferenceRefusedError, ReplyInvalidError
+from opswire.chassis.inference.errors import InferenceRefusedError, ReplyInvalidError, ReplyTooLargeError
 from opswire.chassis.testing.scripted_model import ScriptedModel
 from opswire.chassis.testing.scripted_steps import Answer, Fail, Raw, wrong_schema
 
@@ -219,3 +219,26 @@ async def test_an_error_in_the_middle_of_a_stream_goes_to_the_fallback(model: Sc
     assert [chunk.text for chunk in chunks if chunk.is_restart], "no restart was said"
     assert chunks[0].text == "half"
     assert text_of(chunks) == '{"number": 7}'
+
+
+LONG_WORDS = 30_000
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_a_long_stream_of_short_words_comes_whole(model: ScriptedModel, protocol: str) -> None:
+    """As a model server sends it: an event of hundreds of bytes for each word, several megabytes in all."""
+    model.then(Answer("word " * LONG_WORDS))
+    async with client_of(endpoint_of(model, provider=protocol)) as client:
+        chunks = await streamed(client, a_call())
+    assert len(chunks) > LONG_WORDS
+    assert chunks[-1].reply is not None
+    assert chunks[-1].reply.text == "word " * LONG_WORDS
+
+
+@pytest.mark.parametrize("line", [b"data: ", b": a comment that never ends "])
+async def test_an_endless_line_of_a_stream_is_not_read_to_its_end(model: ScriptedModel, line: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
+    model.then(Raw(head + line + b"x" * 3_000_000))
+    async with client_of(endpoint_of(model)) as client:
+        with pytest.raises(ReplyTooLargeError):
+            await streamed(client, a_call())

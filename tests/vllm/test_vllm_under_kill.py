@@ -13,7 +13,8 @@ from opswire.chassis.embedded.vllm_server import VllmServer
 from opswire.chassis.inference.errors import InferenceUnavailableError, StreamBrokenError
 from opswire.chassis.testing.scripted_model import ScriptedModel
 from opswire.chassis.testing.scripted_steps import Answer
-from vllm_scene import LONG_TOKENS, a_call, client_of, endpoint_of, until
+from opswire.chassis.testing.waiting import until_told
+from vllm_scene import LONG_TOKENS, a_call, client_of, endpoint_of
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(400)]
 
@@ -63,7 +64,7 @@ async def test_a_stream_whose_server_is_killed_breaks_or_begins_anew_elsewhere(v
         return family_of(vllm) == []
 
     vllm.process.wait()
-    await until(is_gone)
+    await until_told(is_gone)
 
 
 async def test_it_comes_back_on_its_port_and_is_asked_again(vllm: VllmServer) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from opswire.chassis.embedded.vllm_server import SERVED_NAME, VllmInstallation
 from opswire.chassis.stages import Stage
+from opswire.chassis.testing.waiting import until_told
 from opswire.cli.processes import is_same
 from opswire.cli.state import StateDir
 from opswire.cli.testing import CommandLine
 from opswire.ledger.store import read_request
-from vllm_scene import until
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(400)]
 READY_TIMEOUT_S = 320.0
@@ -54,7 +54,7 @@ async def test_a_request_goes_through_the_services_to_the_model(up: CommandLine)
     async def is_traced() -> bool:
         return any(span.name == f"chat {SERVED_NAME}" for span in read_request(store, key))
 
-    await until(is_traced)
+    await until_told(is_traced)
     spans = read_request(store, key)
     call = next(span for span in spans if span.name == f"chat {SERVED_NAME}")
     assert call.attributes["opswire.llm.operation"] == "intent.merged"

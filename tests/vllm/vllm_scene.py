@@ -7,7 +7,7 @@ import json
 import re
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -25,7 +25,6 @@ CONTEXT_TOKENS_MAX = 32_768
 LONG_TOKENS = 30_000
 """Most of a minute: so long that no pause of a busy machine hides what happens to a reply in its middle."""
 WAIT_S = 60.0
-POLL_S = 0.02
 ACTIONS = ["start", "stop", "restart"]
 
 
@@ -100,13 +99,6 @@ async def counted(server: VllmServer, name: str, **labels: str) -> float:
     assert found, f"the server has no metric {name}"
     wanted = [f'{label}="{value}"' for label, value in labels.items()]
     return sum(float(value) for given, value in found if all(each in given for each in wanted))
-
-
-async def until(holds: Callable[[], Awaitable[bool]], timeout_s: float = WAIT_S) -> None:
-    """Wait until it holds. Raises TimeoutError."""
-    async with asyncio.timeout(timeout_s):
-        while not await holds():  # noqa: ASYNC110  the server has no event for it
-            await asyncio.sleep(POLL_S)
 
 
 class SeenSpans:

@@ -26,7 +26,7 @@ from opswire.chassis.inference.endpoint import Endpoint
 from opswire.chassis.inference.errors import BROKEN, InferenceUnavailableError, StreamBrokenError
 from opswire.chassis.inference.failures import of_connection, of_status
 from opswire.chassis.inference.schemas import SentSchemas
-from opswire.chassis.inference.streaming import events
+from opswire.chassis.inference.streaming import StreamedText, events
 from opswire.chassis.inference.transport import ROUND_TRIP, BoundedHttpClient
 
 TEMPERATURE_MAX = 1.0
@@ -75,7 +75,7 @@ class AnthropicBackend:
     async def stream(self, question: Question, traceparent: str) -> AsyncGenerator[str | Answer]:
         """See Backend."""
         response = await self._post(question, traceparent, is_stream=True)
-        texts: list[str] = []
+        said = StreamedText()
         finish, counted, model, is_whole = "stop", {}, self._endpoint.model, False
         try:
             async for event in events(response.aiter_raw()):
@@ -92,8 +92,7 @@ class AnthropicBackend:
                     counted.update({name: value for name, value in (event.get("usage") or {}).items() if value})
                     finish = _finish(event["delta"].get("stop_reason"))
                 elif kind == "content_block_delta" and event["delta"].get("type") == "text_delta":
-                    texts.append(event["delta"]["text"])
-                    yield texts[-1]
+                    yield said.add(event["delta"]["text"])
         except httpx2.HTTPError as error:
             raise StreamBrokenError(str(of_connection(self._endpoint, error)), BROKEN) from error
         except (LookupError, TypeError, AttributeError, ValueError) as error:
@@ -102,7 +101,7 @@ class AnthropicBackend:
             await response.aclose()
         if not is_whole:
             raise StreamBrokenError(f"model endpoint {self._endpoint.name} ended its stream before its end", BROKEN)
-        yield Answer("".join(texts), _usage(counted), model, finish, None, response.extensions.get(ROUND_TRIP, 0))
+        yield Answer(said.whole(), _usage(counted), model, finish, None, response.extensions.get(ROUND_TRIP, 0))
 
     async def check(self) -> None:
         """The list of models; a server without it is there all the same."""

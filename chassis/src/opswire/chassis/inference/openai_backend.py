@@ -29,7 +29,7 @@ from opswire.chassis.inference.endpoint import Endpoint
 from opswire.chassis.inference.errors import BROKEN, InferenceUnavailableError, StreamBrokenError
 from opswire.chassis.inference.failures import of_connection, of_status
 from opswire.chassis.inference.schemas import SentSchemas
-from opswire.chassis.inference.streaming import events, text_of
+from opswire.chassis.inference.streaming import StreamedText, events, text_of
 from opswire.chassis.inference.transport import ROUND_TRIP, BoundedHttpClient
 
 PRIORITIES = {Lane.INTERACTIVE: 0, Lane.BULK: 10}
@@ -69,7 +69,7 @@ class OpenAiBackend:
     async def stream(self, question: Question, traceparent: str) -> AsyncGenerator[str | Answer]:
         """See Backend."""
         response = await self._post(question, traceparent, is_stream=True)
-        texts: list[str] = []
+        said = StreamedText()
         finish, usage, model, timing = "", Usage(), self._endpoint.model, None
         try:
             async for event in events(response.aiter_raw()):
@@ -84,8 +84,7 @@ class OpenAiBackend:
                     finish = word(choice.get("finish_reason"), finish)
                     text = text_of((choice.get("delta") or {}).get("content"))
                     if text:
-                        texts.append(text)
-                        yield text
+                        yield said.add(text)
         except httpx2.HTTPError as error:
             raise StreamBrokenError(str(of_connection(self._endpoint, error)), BROKEN) from error
         except (AttributeError, TypeError) as error:
@@ -94,7 +93,7 @@ class OpenAiBackend:
             await response.aclose()
         if not finish:
             raise StreamBrokenError(f"model endpoint {self._endpoint.name} ended its stream before its end", BROKEN)
-        yield Answer("".join(texts), usage, model, finish, timing, response.extensions.get(ROUND_TRIP, 0))
+        yield Answer(said.whole(), usage, model, finish, timing, response.extensions.get(ROUND_TRIP, 0))
 
     async def check(self) -> None:
         """`GET /health` for vLLM, the list of models elsewhere; a server without that list is there all the same."""

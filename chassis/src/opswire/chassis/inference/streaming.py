@@ -6,20 +6,43 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from opswire.chassis.inference.backend import garbage, read_object
+from opswire.chassis.inference.transport import REPLY_BYTES_MAX, too_large
 
 DONE = b"[DONE]"
+
+
+class StreamedText:
+    """What a stream has said so far; no more of it than a whole reply may hold."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._characters = 0
+
+    def add(self, part: str) -> str:
+        """The part, kept. Raises ReplyTooLargeError."""
+        self._characters += len(part)
+        if self._characters > REPLY_BYTES_MAX:
+            raise too_large(REPLY_BYTES_MAX)
+        self._parts.append(part)
+        return part
+
+    def whole(self) -> str:
+        """All parts in their order."""
+        return "".join(self._parts)
 
 
 async def events(parts: AsyncIterator[bytes]) -> AsyncIterator[dict[str, Any] | None]:
     """Each event's data as an object; None for OpenAI's end mark. Raises ReplyInvalidError on what is no JSON.
 
-    The transport bounds how much is read, so an endless line ends there.
+    Raises ReplyTooLargeError for a line that is longer than a whole reply may be.
     """
     rest = b""
     data: list[bytes] = []
     async for part in parts:
         lines = (rest + part).split(b"\n")
         rest = lines.pop()
+        if len(rest) > REPLY_BYTES_MAX:
+            raise too_large(REPLY_BYTES_MAX)
         for raw in lines:
             line = raw.rstrip(b"\r")
             if line.startswith(b"data:"):

@@ -1,7 +1,7 @@
 """The HTTP client under both SDKs: aiohttp, bounded, without what httpx2 does per call and no model call needs.
 
 No redirect is followed (a key would travel with it), no cookie is kept, no compressed reply is taken, and never more
-than `REPLY_BYTES_MAX` of a reply is read, streamed or not.
+than `REPLY_BYTES_MAX` of a reply is read, or `STREAM_BYTES_MAX` of a streamed one.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ import yarl
 from opswire.chassis.inference.errors import CLOSED, InferenceUnavailableError, ReplyTooLargeError
 
 REPLY_BYTES_MAX = 1_048_576
+STREAM_BYTES_MAX = 16 * REPLY_BYTES_MAX
+"""A stream wraps every token of 4 bytes in an event of 200 to 300: 30,000 tokens are 7.5 MB on the wire."""
 ERROR_BYTES_MAX = 65_536
 KEEP_ALIVE_S = 4.0
 """vLLM closes idle connections after 5 s; a call must not start on one that is about to close."""
@@ -128,6 +130,11 @@ class BoundedHttpClient(httpx2.AsyncClient):
         return found
 
 
+def too_large(limit: int) -> ReplyTooLargeError:
+    """The error for a reply of more than `limit` bytes."""
+    return ReplyTooLargeError(f"the reply is larger than {limit:,} bytes; the rest was not read", "too_large")
+
+
 class _Nowhere(httpx2.AsyncBaseTransport):
     """Takes the place of httpx2's own transport, so that none is built."""
 
@@ -144,8 +151,8 @@ class _BoundedStream(httpx2.AsyncByteStream):
         with _as_httpx2_errors(is_reading=True):
             async for part in self._reply.content.iter_any():
                 size += len(part)
-                if size > REPLY_BYTES_MAX:
-                    raise _too_large()
+                if size > STREAM_BYTES_MAX:
+                    raise too_large(STREAM_BYTES_MAX)
                 yield part
 
     async def aclose(self) -> None:
@@ -158,14 +165,14 @@ async def _read(reply: aiohttp.ClientResponse) -> bytes:
     size = 0
     try:
         if reply.status < 400 and (reply.content_length or 0) > limit:
-            raise _too_large()
+            raise too_large(limit)
         with _as_httpx2_errors(is_reading=True):
             while part := await reply.content.readany():
                 parts.append(part)
                 size += len(part)
                 if size > limit:
                     if reply.status < 400:
-                        raise _too_large()
+                        raise too_large(limit)
                     break  # what an error says beyond this interests nobody
     except BaseException:
         reply.close()
@@ -190,10 +197,6 @@ def _is_wanted(name: str) -> bool:
 
 def _is_plain(reply: aiohttp.ClientResponse) -> bool:
     return reply.headers.get("Content-Encoding", "identity") == "identity"
-
-
-def _too_large() -> ReplyTooLargeError:
-    return ReplyTooLargeError(f"the reply is larger than {REPLY_BYTES_MAX:,} bytes; the rest was not read", "too_large")
 
 
 @contextmanager
