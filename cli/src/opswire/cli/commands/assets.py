@@ -14,7 +14,7 @@ Filter = Annotated[str | None, typer.Option(help="Only these.")]
 File = Annotated[
     Path,
     typer.Argument(
-        help="YAML of ours, NetBox CSV or JSON dump, Ansible INI or YAML, Kubernetes list, CSV.",
+        help="YAML of ours, NetBox CSV, JSON or SQL dump, Ansible INI or YAML, Kubernetes list, CSV.",
         exists=True,
         dir_okay=False,
     ),

@@ -15,6 +15,7 @@ from opswire.assets.importers.csv_rows import delimiter_of
 from opswire.assets.importers.kubernetes import read_kubernetes
 from opswire.assets.importers.netbox_csv import kind_of, read_netbox_csv
 from opswire.assets.importers.netbox_json import read_netbox_json
+from opswire.assets.importers.netbox_sql import read_netbox_sql
 from opswire.assets.importers.opswire_yaml import read_yaml
 from opswire.assets.records import ImportedFile, Importer
 
@@ -23,6 +24,7 @@ IMPORTERS: dict[str, Importer] = {
     "opswire-yaml": read_yaml,
     "netbox-csv": read_netbox_csv,
     "netbox-json": read_netbox_json,
+    "netbox-sql": read_netbox_sql,
     "ansible-ini": read_ansible_ini,
     "ansible-yaml": read_ansible_yaml,
     "kubernetes": read_kubernetes,
@@ -30,19 +32,22 @@ IMPORTERS: dict[str, Importer] = {
 }
 FAMILIES: dict[str, tuple[str, ...]] = {
     "opswire": ("opswire-yaml",),
-    "netbox": ("netbox-csv", "netbox-json"),
+    "netbox": ("netbox-csv", "netbox-json", "netbox-sql"),
     "ansible": ("ansible-ini", "ansible-yaml"),
 }
 """Names for several formats, told apart by the text."""
 
 _HEAD_CHARACTERS = 4_096
 _OTHER_SECTION = re.compile(r"^\[\[", re.MULTILINE)  # TOML's arrays of tables
-_ONE_OF = f"it must be one of {', '.join((*FAMILIES, *IMPORTERS))}; name the format if it is one of them"
+NAMES = (*FAMILIES, *(name for name in IMPORTERS if not any(name in members for members in FAMILIES.values())))
+"""What people call the formats; the members of a family may be named too."""
+_ONE_OF = f"it must be one of {', '.join(NAMES)}; name the format if it is one of them"
 _YAML = re.compile(r"^(assets|defaults)\s*:", re.MULTILINE)
 _KUBERNETES_YAML = re.compile(r"^(apiVersion|kind)\s*:", re.MULTILINE)
 _ANSIBLE_YAML = re.compile(r"^[\w.-]+:[ \t]*(#.*)?\n([ \t]*(#.*)?\n)*[ \t]+(hosts|children|vars):", re.MULTILINE)
 _NETBOX_JSON = re.compile(r'"model"\s*:\s*"[a-z]+\.[a-z]+"')
 _KUBERNETES_JSON = re.compile(r'"(kind|items|nodes|pods|services|deployments)"\s*:')
+_SQL = re.compile(r"\ufeff?\s*--\s*\n-- PostgreSQL database dump\s*\n")
 _SECTION = re.compile(r"^\[[^\]\",{]+\]\s*([#;].*)?$", re.MULTILINE)
 
 
@@ -53,6 +58,8 @@ def detect_format(path: str, text: str) -> str:
     """
     if _looks_like_json(text):
         return _json_format(text)
+    if _SQL.match(text):
+        return "netbox-sql"
     if _YAML.search(text):
         return "opswire-yaml"
     heading = next(csv.reader([text.removeprefix("\ufeff").partition("\n")[0][:_HEAD_CHARACTERS]]), [])
@@ -87,7 +94,7 @@ def chosen_format(given: str | None, path: str, text: str, mapping: str | None =
         # Named, it is believed: a file that shows nothing is read by the older of the two.
         return next((name for name in members if name == _found(path, text)), members[0])
     if given is not None and given not in IMPORTERS:
-        raise UnreadableInventoryError(f"no format {given[:80]!r}; there are {', '.join((*FAMILIES, *IMPORTERS))}")
+        raise UnreadableInventoryError(f"no format {given[:80]!r}; there are {', '.join(NAMES)}")
     return given or detect_format(path, text)
 
 
