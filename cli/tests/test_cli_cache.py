@@ -2,57 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from opswire.chassis.embedded.nats_server import NatsServer
 from opswire.chassis.embedded.ports import free_port
-from opswire.chassis.embedded.process import end, log_tail, spawn
-from opswire.chassis.provision import provision
 from opswire.cli.testing import CommandLine
 from opswire.cli.views.caches import print_canary, print_invalidation, print_keys, print_statistics, print_warming
 from rich.console import Console
 
 TOKEN = "token-of-a-test"
-READY_WITHIN_S = 60
-
-
-def is_ready(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/health/ready", timeout=2) as reply:
-            return bool(reply.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 @pytest.fixture(scope="module")
-def service(broker: NatsServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def service(start_service: Callable[..., str]) -> str:
     """A cache service of its own process, without an inventory."""
-    asyncio.run(provision(broker.url))
-    service_url = f"http://127.0.0.1:{free_port(frozenset())}"
-    state = tmp_path_factory.mktemp("cache")
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("OPSWIRE_")} | {
-        "OPSWIRE_NATS_URL": broker.url,
-        "OPSWIRE_HTTP_PORT": service_url.rpartition(":")[2],
-        "OPSWIRE_HTTP_TOKEN": TOKEN,
-        "OPSWIRE_STATE_DIR": str(state),
-    }
-    log = state / "cache.log"
-    process = spawn([sys.executable, "-m", "opswire.cache"], log, environment)
-    give_up = time.monotonic() + READY_WITHIN_S
-    while not is_ready(service_url):
-        assert process.poll() is None, log_tail(log)
-        assert time.monotonic() < give_up, log_tail(log)
-        time.sleep(0.02)
-    yield service_url
-    end(process)
+    return start_service("cache")
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def rename(connection: Connection, old: str, new: str) -> Asset:
     before = _one(connection, old)
     taken = writes.assets_named(connection, [new]).get(fold(new))
     if taken is not None and taken.id != before.id:
-        raise NameTakenError(f"{new} is the name of another asset")
+        raise NameTakenError(f"{new} is the name of another asset; rename that one first")
     after = changes.renamed(before, new)
     if after is before:
         return before
@@ -96,7 +96,8 @@ def remove(connection: Connection, name: str) -> Asset:
     children = writes.children_of(connection, before.name)
     if children:
         shown = ", ".join(child.name for child in children[:_SHOWN_CHILDREN])
-        raise AssetInUseError(f"{before.name} is the parent of {len(children)}: {shown}")
+        parent = f"{before.name} is the parent of {len(children)}: {shown}"
+        raise AssetInUseError(f"{parent}; delete them or give them another first")
     writes.apply(connection, [Change(before, None)], time.time_ns())
     return before
 
@@ -122,7 +123,8 @@ def _is_new(connection: Connection, environment: str) -> bool:
 def _no_environment(connection: Connection, environment: str) -> str:
     here = {row[0] for row in connection.execute(ENVIRONMENTS)}
     known = ", ".join(sorted(here | {*ENVIRONMENT_WORDS.values(), UNKNOWN_ENVIRONMENT})[:_SHOWN_ENVIRONMENTS])
-    return f"environment: {environment!r} is new here; there are {known}. Say that it is new if it is meant"
+    meant = "Say that it is new if it is meant: --new-environment, over HTTP ?new_environment=true"
+    return f"environment: {environment!r} is new here; there are {known}. {meant}"
 
 
 def _note_new_environment(connection: Connection, asset: Asset, line: int, report: ImportReport) -> None:
