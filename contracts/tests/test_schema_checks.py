@@ -84,6 +84,6 @@ def test_the_command_line_says_what_is_wrong(capsys: pytest.CaptureFixture[str],
         schemas.main(["check", "--root", str(tmp_path)])
     (tmp_path / "pyproject.toml").touch()
     assert schemas.main(["check", "--root", str(tmp_path)]) == 1
-    assert "route_without_schema: plan_made/v1" in capsys.readouterr().out
+    assert "route_without_schema: plan_made/v2" in capsys.readouterr().out
     assert schemas.main(["write", "--root", str(tmp_path)]) == 0
-    assert "wrote schemas/plan_made/v1.json" in capsys.readouterr().out
+    assert "wrote schemas/plan_made/v2.json" in capsys.readouterr().out

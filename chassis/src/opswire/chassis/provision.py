@@ -14,7 +14,7 @@ import orjson
 from nats.aio.client import Client
 from opswire.chassis.errors import OpswireError
 from opswire.contracts.route import Consumer, Route
-from opswire.contracts.routes import CHANGES, DEADLINE_SCHEDULE_WILDCARD, FACTS, PARKED, PROGRESS, ROUTES, TIMERS
+from opswire.contracts.routes import CHANGES, DEADLINE_SCHEDULE_WILDCARD, FACTS, LOCKS, PARKED, PROGRESS, ROUTES, TIMERS
 
 SECOND_NS = 1_000_000_000
 DAY_NS = 86_400 * SECOND_NS
@@ -85,7 +85,16 @@ def _others() -> list[Config]:
         "allow_msg_schedules": True,
         "allow_msg_ttl": True,
     }
-    return [progress, changes, parked, timers]
+    # The last word on each lock, written by compare and set: its sequence is the holder's fencing token.
+    locks: Config = {
+        "name": LOCKS,
+        "max_msgs_per_subject": 1,
+        "discard": "old",
+        "deny_purge": True,
+        "max_msg_size": MESSAGE_BYTES_MAX,
+        "duplicate_window": 120 * SECOND_NS,
+    }
+    return [progress, changes, parked, timers, locks]
 
 
 def consumer_config(route: Route, consumer: Consumer) -> Config:

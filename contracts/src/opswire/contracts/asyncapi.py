@@ -26,13 +26,16 @@ ASYNCAPI_VERSION = "3.0.0"
 _PARAMETERS = {
     "source": "The upstream, [a-z0-9-]{1,32}. The broker lets each write under its own name only.",
     "request_id": "Chosen by the upstream, [A-Za-z0-9_-]{1,64}. Source and id together are the request's key.",
-    "asset_id": "The asset that changed.",
+    "asset_id": "The asset that changed, or is locked.",
     "service": "The service that parked the message.",
     "parked_id": "The parked record; the same for the same message.",
     "due_s": "The second, since 1970, in which deadlines fall due.",
     "holder_id": "The process that caches; a new one at every start.",
     "nonce": "The nonce of the invalidation.",
     "query_id": "The question's own id.",
+    "round": "Which asking for approval: 1, and one more whenever a target changed meanwhile.",
+    "approver": "The public nkey of the person who decides.",
+    "number": "The step's number in the plan.",
 }
 _HEADERS: dict[str, tuple[str, JsonObject]] = {
     envelope.HEADER_SPECVERSION: ("The version of CloudEvents.", {"const": envelope.SPECVERSION}),

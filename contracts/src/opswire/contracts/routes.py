@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+from opswire.contracts.approval_decided import ApprovalDecided
+from opswire.contracts.approval_given import ApprovalGiven
+from opswire.contracts.approval_requested import ApprovalRequested
 from opswire.contracts.asset_changed import AssetChanged
 from opswire.contracts.cache_keys_asked import CacheKeysAsked
 from opswire.contracts.cache_keys_told import CacheKeysTold
 from opswire.contracts.cache_statistics_reported import CacheStatisticsReported
 from opswire.contracts.caches_invalidated import CachesInvalidated
+from opswire.contracts.cancellation_requested import CancellationRequested
 from opswire.contracts.context_resolved import ContextResolved
 from opswire.contracts.deadlines_due import DeadlinesDue
 from opswire.contracts.holder_changed import HolderChanged
 from opswire.contracts.holder_reported import HolderReported
 from opswire.contracts.intent_resolved import IntentResolved
 from opswire.contracts.invalidation_acknowledged import InvalidationAcknowledged
+from opswire.contracts.lock_changed import LockChanged
 from opswire.contracts.message_parked import MessageParked
+from opswire.contracts.mode_changed import ModeChanged
 from opswire.contracts.plan_made import PlanMade
 from opswire.contracts.progress_reported import ProgressReported
 from opswire.contracts.request_finished import RequestFinished
 from opswire.contracts.request_submitted import RequestSubmitted
+from opswire.contracts.resolution_recorded import ResolutionRecorded
 from opswire.contracts.route import Consumer, Route
+from opswire.contracts.step_claimed import StepClaimed
+from opswire.contracts.step_finished import StepFinished
 
 FACTS = "OPSWIRE_FACTS"
 PROGRESS = "OPSWIRE_PROGRESS"
 CHANGES = "OPSWIRE_CHANGES"
 PARKED = "OPSWIRE_PARKED"
 TIMERS = "OPSWIRE_TIMERS"
+LOCKS = "OPSWIRE_LOCKS"
 NOT_STORED = "(not stored)"
 """No stream: the message reaches whoever listens at that moment, and may be lost."""
 
@@ -57,6 +67,42 @@ CONTEXT_RESOLVED = Route(
     once=True,
 )
 PLAN_MADE = Route(PlanMade, f"{_REQUEST}.plan", FACTS, senders=("executor",), once=True)
+APPROVAL_REQUESTED = Route(
+    ApprovalRequested,
+    f"{_REQUEST}.approval.{{round}}.requested",
+    FACTS,
+    senders=("executor",),
+    once=True,
+    watchers=("person", "executor"),
+)
+APPROVAL_GIVEN = Route(
+    ApprovalGiven,
+    f"{_REQUEST}.approval.{{round}}.given.{{approver}}",
+    FACTS,
+    senders=("person",),
+    consumers=(Consumer("executor", "executor-approval-given"),),
+    once=True,
+)
+APPROVAL_DECIDED = Route(
+    ApprovalDecided,
+    f"{_REQUEST}.approval.{{round}}.decided",
+    FACTS,
+    senders=("executor",),
+    once=True,
+    watchers=("person", "executor"),
+)
+STEP_CLAIMED = Route(StepClaimed, f"{_REQUEST}.step.{{number}}.claimed", FACTS, senders=("executor",), once=True)
+STEP_FINISHED = Route(StepFinished, f"{_REQUEST}.step.{{number}}.outcome", FACTS, senders=("executor",), once=True)
+CANCELLATION_REQUESTED = Route(
+    CancellationRequested,
+    f"{_REQUEST}.cancel",
+    FACTS,
+    senders=("upstream",),
+    consumers=(Consumer("executor", "executor-cancellation-requested"),),
+    once=True,
+    watchers=("executor",),
+)
+RESOLUTION_RECORDED = Route(ResolutionRecorded, f"{_REQUEST}.resolved", FACTS, senders=("person",), once=True)
 REQUEST_FINISHED = Route(
     RequestFinished,
     f"{_REQUEST}.finished",
@@ -79,6 +125,7 @@ ASSET_CHANGED = Route(
     CHANGES,
     senders=("assets",),
     consumers=(Consumer("cache", "cache-asset-changed"),),
+    watchers=("executor",),
 )
 CACHES_INVALIDATED = Route(
     CachesInvalidated,
@@ -86,6 +133,12 @@ CACHES_INVALIDATED = Route(
     CHANGES,
     senders=_HOLDERS,
     watchers=_HOLDERS,
+)
+MODE_CHANGED = Route(
+    ModeChanged, "opswire.changes.v1.mode", CHANGES, senders=("person",), watchers=("executor", "person")
+)
+LOCK_CHANGED = Route(
+    LockChanged, "opswire.locks.v1.asset.{asset_id}", LOCKS, senders=("executor",), watchers=("executor",)
 )
 HOLDER_CHANGED = Route(
     HolderChanged, "opswire.changes.v1.holder.{holder_id}", CHANGES, senders=_HOLDERS, watchers=_HOLDERS
@@ -118,7 +171,7 @@ DEADLINES_DUE = Route(
     DeadlinesDue,
     "opswire.timers.v1.{due_s}.due",
     TIMERS,
-    senders=("intent",),
+    senders=("intent", "executor"),
     consumers=(Consumer("executor", "executor-deadlines-due"),),
 )
 DEADLINE_SCHEDULE_WILDCARD = "opswire.timers.v1.*.schedule"
@@ -128,10 +181,19 @@ ROUTES: tuple[Route, ...] = (
     INTENT_RESOLVED,
     CONTEXT_RESOLVED,
     PLAN_MADE,
+    APPROVAL_REQUESTED,
+    APPROVAL_GIVEN,
+    APPROVAL_DECIDED,
+    STEP_CLAIMED,
+    STEP_FINISHED,
+    CANCELLATION_REQUESTED,
+    RESOLUTION_RECORDED,
     REQUEST_FINISHED,
     PROGRESS_REPORTED,
     ASSET_CHANGED,
     CACHES_INVALIDATED,
+    MODE_CHANGED,
+    LOCK_CHANGED,
     HOLDER_CHANGED,
     HOLDER_REPORTED,
     INVALIDATION_ACKNOWLEDGED,

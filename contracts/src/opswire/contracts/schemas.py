@@ -40,7 +40,7 @@ FREE_FORM: dict[str, str] = {
 }
 """`<stem>/v<version> <path>` of every place that may hold any JSON, and why."""
 
-STRICT_STEMS = frozenset({"plan_made"})
+STRICT_STEMS = frozenset({"plan_made", "approval_requested"})
 """Messages in which an unknown field is an error. Every other message ignores what it does not know."""
 
 

@@ -16,7 +16,10 @@ from opswire.contracts.routes import ROUTES
 Step = Callable[[JsonObject], JsonObject]
 Steps = Mapping[tuple[str, int], Step]
 
-STEPS: dict[tuple[str, int], Step] = {}
+STEPS: dict[tuple[str, int], Step] = {
+    # What version 2 added has defaults that mean what version 1 meant.
+    ("plan_made", 1): lambda body: body,
+}
 """(stem, version) -> the function that makes version + 1 of it. A step may change the body it is given."""
 
 
