@@ -14,7 +14,17 @@ import orjson
 from nats.aio.client import Client
 from opswire.chassis.errors import OpswireError
 from opswire.contracts.route import Consumer, Route
-from opswire.contracts.routes import CHANGES, DEADLINE_SCHEDULE_WILDCARD, FACTS, LOCKS, PARKED, PROGRESS, ROUTES, TIMERS
+from opswire.contracts.routes import (
+    AUDIT,
+    CHANGES,
+    DEADLINE_SCHEDULE_WILDCARD,
+    FACTS,
+    LOCKS,
+    PARKED,
+    PROGRESS,
+    ROUTES,
+    TIMERS,
+)
 
 SECOND_NS = 1_000_000_000
 DAY_NS = 86_400 * SECOND_NS
@@ -94,7 +104,16 @@ def _others() -> list[Config]:
         "max_msg_size": MESSAGE_BYTES_MAX,
         "duplicate_window": 120 * SECOND_NS,
     }
-    return [progress, changes, parked, timers, locks]
+    # Kept for good: what is recorded here is all that is left to show when the facts have expired.
+    audit: Config = {
+        "name": AUDIT,
+        "discard": "new",
+        "deny_delete": True,
+        "deny_purge": True,
+        "max_msg_size": MESSAGE_BYTES_MAX,
+        "duplicate_window": 120 * SECOND_NS,
+    }
+    return [progress, changes, parked, timers, locks, audit]
 
 
 def consumer_config(route: Route, consumer: Consumer) -> Config:

@@ -6,6 +6,7 @@ from opswire.contracts.approval_decided import ApprovalDecided
 from opswire.contracts.approval_given import ApprovalGiven
 from opswire.contracts.approval_requested import ApprovalRequested
 from opswire.contracts.asset_changed import AssetChanged
+from opswire.contracts.audit_recorded import AuditRecorded
 from opswire.contracts.cache_keys_asked import CacheKeysAsked
 from opswire.contracts.cache_keys_told import CacheKeysTold
 from opswire.contracts.cache_statistics_reported import CacheStatisticsReported
@@ -35,6 +36,7 @@ CHANGES = "OPSWIRE_CHANGES"
 PARKED = "OPSWIRE_PARKED"
 TIMERS = "OPSWIRE_TIMERS"
 LOCKS = "OPSWIRE_LOCKS"
+AUDIT = "OPSWIRE_AUDIT"
 NOT_STORED = "(not stored)"
 """No stream: the message reaches whoever listens at that moment, and may be lost."""
 
@@ -167,6 +169,9 @@ CACHE_KEYS_TOLD = Route(
 MESSAGE_PARKED = Route(
     MessageParked, "opswire.parked.v1.{service}.{parked_id}", PARKED, senders=("intent", "assets", "executor", "cache")
 )
+AUDIT_RECORDED = Route(
+    AuditRecorded, "opswire.audit.v1.records", AUDIT, senders=("executor",), watchers=("executor", "person")
+)
 DEADLINES_DUE = Route(
     DeadlinesDue,
     "opswire.timers.v1.{due_s}.due",
@@ -201,6 +206,7 @@ ROUTES: tuple[Route, ...] = (
     CACHE_KEYS_ASKED,
     CACHE_KEYS_TOLD,
     MESSAGE_PARKED,
+    AUDIT_RECORDED,
     DEADLINES_DUE,
 )
 
