@@ -22,6 +22,8 @@ from opswire.cli.state import StateDir, broker_url
 
 FORMATS = ("opswire", "netbox", "ansible", "kubernetes", "csv")
 FOLLOWED_BYTES_MAX = 1024 * 1024
+TOLD_WITHIN_MS = 3_000
+"""How long the service may take to publish what is followed; after that too every cache forgets everything."""
 FOLLOWED_CHANGES_MAX = 1_000
 """An import of more is not followed change by change: every cache forgets everything, once, which is sooner."""
 
@@ -69,10 +71,11 @@ async def import_file(state: StateDir, file: InventoryFile, progress: Progress =
         if len(file.body) <= FOLLOWED_BYTES_MAX:
             bus = await stack.enter_async_context(connected(broker_url(state)))
             watch = await stack.enter_async_context(watching(bus))
+            query["wait_ms"] = str(TOLD_WITHIN_MS)
         report = await asyncio.to_thread(_imported, client, query, file.body, progress)
         changed = report["created"] + report["updated"]
-        if watch is not None and changed <= FOLLOWED_CHANGES_MAX:
-            return report, await watch.settled(set(), changed)
+        if watch is not None and changed <= FOLLOWED_CHANGES_MAX and report["published"]:
+            return report, not changed or await watch.settled_until_now()
     if changed:
         await asyncio.to_thread(caches.invalidate, state, None, (), None, None, True)
     return report, True

@@ -77,7 +77,7 @@ async def set_asset(
             asset = await _called(client, "POST", f"{path}/rename", body=json.dumps({"name": changes["name"]}).encode())
             generations.add(asset["generation"])
         expected: set[Change] = {(asset["id"], generation) for generation in generations - {min(generations)}}
-        return asset, await watch.settled(expected, len(expected))
+        return asset, await watch.settled(expected)
 
 
 async def delete_asset(state: StateDir, name: str) -> tuple[dict[str, Any], bool]:
@@ -86,7 +86,7 @@ async def delete_asset(state: StateDir, name: str) -> tuple[dict[str, Any], bool
     async with connected(broker_url(state)) as bus, watching(bus) as watch:
         gone = (await _called(client, "DELETE", f"/assets/{urllib.parse.quote(name, safe='')}"))["deleted"]
         expected: set[Change] = {(gone["id"], gone["generation"] + 1)}
-        return gone, await watch.settled(expected, 1)
+        return gone, await watch.settled(expected)
 
 
 async def import_file(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -30,36 +30,48 @@ Change = tuple[str, int]
 
 @dataclass(slots=True)
 class Watch:
-    """What was seen on the log of changes since the watch began."""
+    """What was seen on the log of changes since the watch began, and where in the log."""
 
+    bus: Bus
     feed: Subscription
-    changed: set[Change] = field(default_factory=set)
+    read_to: int = 0
+    changed: dict[Change, int] = field(default_factory=dict)
     invalidated: set[Change] = field(default_factory=set)
 
-    async def settled(self, expected: set[Change], count: int, timeout_s: float = WAIT_MAX_S) -> bool:
-        """Wait for the invalidation of `expected` and of at least `count` changes, then for one read lease.
+    async def settled(self, expected: set[Change], timeout_s: float = WAIT_MAX_S) -> bool:
+        """Wait for the invalidation of `expected`, then for one read lease.
 
         False when that took longer than `timeout_s`: the caches may then still answer as before.
         """
+        return await self._until(lambda: expected <= self.invalidated, bool(expected), timeout_s)
+
+    async def settled_until_now(self, timeout_s: float = WAIT_MAX_S) -> bool:
+        """The same for every change, by whomever, that the log holds now."""
+        last = await _last_sequence(self.bus)
+
+        def is_complete() -> bool:
+            wanted = {change for change, sequence in self.changed.items() if sequence <= last}
+            return self.read_to >= last and wanted <= self.invalidated
+
+        return await self._until(is_complete, True, timeout_s)
+
+    async def _until(self, is_complete: Callable[[], bool], is_awaited: bool, timeout_s: float) -> bool:
         give_up = time.monotonic() + timeout_s
-        while not self._complete(expected, count):
+        while not is_complete():
             left_s = give_up - time.monotonic()
             if left_s <= 0:
                 return False
             await self._read(min(left_s, QUIET_S))
-        if expected or count:
+        if is_awaited:
             await asyncio.sleep(READ_LEASE_S)
         return True
-
-    def _complete(self, expected: set[Change], count: int) -> bool:
-        wanted = expected | self.changed
-        return len(wanted) >= count and wanted <= self.invalidated
 
     async def _read(self, timeout_s: float) -> None:
         try:
             message = await self.feed.next_msg(timeout=timeout_s)
         except NatsTimeoutError:
             return
+        self.read_to = message.metadata.sequence.stream
         try:
             if message.subject == CACHES_INVALIDATED.template:
                 asset_id, _, generation = CachesInvalidated.from_bytes(message.data).cause[6:].rpartition("@")
@@ -68,7 +80,7 @@ class Watch:
             else:
                 ASSET_CHANGED.variables(message.subject)
                 change = AssetChanged.from_bytes(message.data)
-                self.changed.add((change.asset_id, change.generation))
+                self.changed[change.asset_id, change.generation] = self.read_to
         except (ValidationError, ValueError):
             return  # another kind of change, or a newer release's: not what is waited for
 
@@ -76,8 +88,12 @@ class Watch:
 @asynccontextmanager
 async def watching(bus: Bus) -> AsyncIterator[Watch]:
     """Follow the log of changes from now on. Begin before the change is made."""
-    info = await bus.api(f"STREAM.INFO.{CHANGES}")
-    last = info.get("state", {}).get("last_seq", 0)
+    last = await _last_sequence(bus)
     where = {"deliver_policy": "by_start_sequence", "opt_start_seq": last + 1}
     async with bus.following(CHANGES, "opswire.changes.v1.>", **where) as feed:
-        yield Watch(feed)
+        yield Watch(bus, feed, last)
+
+
+async def _last_sequence(bus: Bus) -> int:
+    info = await bus.api(f"STREAM.INFO.{CHANGES}")
+    return int(info.get("state", {}).get("last_seq", 0))
