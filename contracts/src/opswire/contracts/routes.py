@@ -7,6 +7,7 @@ from opswire.contracts.approval_given import ApprovalGiven
 from opswire.contracts.approval_requested import ApprovalRequested
 from opswire.contracts.asset_changed import AssetChanged
 from opswire.contracts.audit_recorded import AuditRecorded
+from opswire.contracts.basis_changed import BasisChanged
 from opswire.contracts.cache_keys_asked import CacheKeysAsked
 from opswire.contracts.cache_keys_told import CacheKeysTold
 from opswire.contracts.cache_statistics_reported import CacheStatisticsReported
@@ -129,6 +130,13 @@ ASSET_CHANGED = Route(
     consumers=(Consumer("cache", "cache-asset-changed"),),
     watchers=("executor",),
 )
+BASIS_CHANGED = Route(
+    BasisChanged,
+    "opswire.changes.v1.basis",
+    CHANGES,
+    senders=("executor",),
+    consumers=(Consumer("cache", "cache-basis-changed"),),
+)
 CACHES_INVALIDATED = Route(
     CachesInvalidated,
     "opswire.changes.v1.invalidated",
@@ -196,6 +204,7 @@ ROUTES: tuple[Route, ...] = (
     REQUEST_FINISHED,
     PROGRESS_REPORTED,
     ASSET_CHANGED,
+    BASIS_CHANGED,
     CACHES_INVALIDATED,
     MODE_CHANGED,
     LOCK_CHANGED,

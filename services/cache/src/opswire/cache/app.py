@@ -10,12 +10,14 @@ from opswire.cache.adapters.canary_bus import CanaryBus
 from opswire.cache.adapters.canary_rounds import CanaryRounds
 from opswire.cache.adapters.history_store import Database, HistoryStore
 from opswire.cache.adapters.holder_reports import HolderReports
+from opswire.cache.adapters.invalidations import Invalidations
 from opswire.cache.adapters.inventory import Inventory
 from opswire.cache.adapters.metrics import CacheMetrics
 from opswire.cache.adapters.recent_requests import RecentRequests
 from opswire.cache.adapters.requests import Requests
 from opswire.cache.adapters.warm_runs import WarmRuns
 from opswire.cache.handlers.asset_changed import HandleAssetChanged
+from opswire.cache.handlers.basis_changed import HandleBasisChanged
 from opswire.cache.http.api import CacheApi
 from opswire.cache.http.over_time import OverTime
 from opswire.cache.http.pages import routes_of
@@ -29,7 +31,7 @@ from opswire.chassis.caching.invalidator import Invalidator
 from opswire.chassis.errors import RetryableError
 from opswire.chassis.logs import get_logger
 from opswire.chassis.service import Service
-from opswire.contracts.routes import ASSET_CHANGED
+from opswire.contracts.routes import ASSET_CHANGED, BASIS_CHANGED
 
 VERSION = version("opswire-cache")
 CANARY_SOURCE = "canary"
@@ -40,7 +42,9 @@ def create_app(settings: CacheSettings | None = None) -> Service:
     settings = settings or CacheSettings()
     service = Service("cache", VERSION, settings)
     parts = _Parts(service, settings)
-    service.on(ASSET_CHANGED, HandleAssetChanged(parts.metrics.published, parts.metrics.tags))
+    invalidations = Invalidations(parts.metrics.published, parts.metrics.tags)
+    service.on(ASSET_CHANGED, HandleAssetChanged(invalidations))
+    service.on(BASIS_CHANGED, HandleBasisChanged(invalidations))
     service.before_start.append(parts.start)
     service.background.append(parts.keep_history)
     if settings.canary_interval_s:
