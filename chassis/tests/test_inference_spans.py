@@ -182,6 +182,8 @@ async def test_every_call_is_counted_by_endpoint_operation_and_outcome(model: Sc
     await client.complete(a_call(deadline_s=5))
     with pytest.raises(InferenceUnavailableError):
         await client.complete(a_call(deadline_s=5))
+    (up,) = (family for family in metrics.registry.collect() if family.name == "opswire_inference_endpoint_up")
+    assert [(sample.labels["endpoint"], sample.value) for sample in up.samples] == [("first", 1.0)]
     await client.close()
 
     def value(name: str, **labels: str) -> float | None:
@@ -192,4 +194,3 @@ async def test_every_call_is_counted_by_endpoint_operation_and_outcome(model: Sc
     assert value("opswire_inference_tokens_total", kind="input") == 20
     assert value("opswire_inference_tokens_total", kind="output") == 5
     assert value("opswire_inference_cost_usd_total") == pytest.approx(30e-6)
-    assert value("opswire_inference_duration_seconds_count") == 2

@@ -78,8 +78,10 @@ async def test_a_message_is_counted_and_sigterm_drains(cache_service: Running, u
     wanted = [
         'opswire_messages_handled_total{message="asset_changed",outcome="ack"} 1.0',
         "opswire_cache_invalidations_published_total 1.0",
-        'opswire_message_duration_seconds_count{message="asset_changed"} 1.0',
-        "opswire_spans_dropped 0.0",
+        'messaging_process_duration_seconds_count{error_type="",messaging_consumer_group_name="cache-asset-changed",'
+        'messaging_destination_template="opswire.changes.v1.asset.{asset_id}",messaging_operation_name="process",'
+        'messaging_system="nats"} 1.0',
+        "opswire_spans_dropped_total 0.0",
     ]
     cache_service.wait(lambda: all(line in cache_service.get("/metrics")[1] for line in wanted))
     cache_service.process.send_signal(signal.SIGTERM)

@@ -135,7 +135,7 @@ class Deliveries:
         self._sender = sender
         self._parking = parking
         self._stage = COMPUTE_STAGES.get(service, Stage.UNATTRIBUTED)
-        self._duration = metrics.duration.labels(route.stem)
+        self._loop_lag = metrics.loop_lag
         self._redelivered = metrics.redelivered.labels(route.stem)
         verdicts = ("ack", *(disposition.value for disposition in Disposition))
         self._handled = {verdict: metrics.handled.labels(route.stem, verdict) for verdict in verdicts}
@@ -154,10 +154,10 @@ class Deliveries:
                 verdict, delay_s = await self._attempt(message, process, received_ns, attempt, sequence, stored_ns)
                 with span("settle", self._stage, {"messaging.operation.name": verdict}):
                     self._settle(message, verdict, delay_s)
+                process.attributes["opswire.event_loop.lag_ms"] = self._loop_lag.latest_ms
         finally:
             self.in_progress.pop(message.reply, None)
         self._handled[verdict].inc()
-        self._duration.observe((time.time_ns() - received_ns) / 1e9)
 
     def _open_span(self, message: Msg, attempt: int, sequence: int, stored_ns: int) -> Span:
         traceparent = message.headers.get(HEADER_TRACEPARENT) if message.headers else None

@@ -10,11 +10,12 @@ from typing import Any
 
 import uvicorn
 from opswire.chassis.metrics import Metrics
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
 
 Checks = Callable[[], dict[str, str]]
 """Answers each part's state: `ok`, or a sentence that says what is wrong and what to do."""
@@ -29,7 +30,7 @@ def create_health_app(
     metrics: Metrics,
     extra: Sequence[BaseRoute],
     details: Details = dict,
-) -> Starlette:
+) -> ASGIApp:
     """The HTTP side of a service. `ready` is 503 while any part is not `ok`; `live` only says that the loop turns.
 
     `details` are shown by `ready` and decide nothing.
@@ -47,17 +48,19 @@ def create_health_app(
         body |= {"details": shown} if shown else {}
         return JSONResponse(body, status_code=200 if well else 503)
 
-    async def prometheus(_: Request) -> Response:
-        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    async def prometheus(request: Request) -> Response:
+        # OpenMetrics where it is asked for, as Prometheus does: only that form carries the traces of the buckets.
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(metrics.registry), media_type=content_type)
 
     routes = [Route("/health/live", live), Route("/health/ready", ready), Route("/metrics", prometheus), *extra]
-    return Starlette(routes=routes)
+    return metrics.http.around(Starlette(routes=routes), routes)
 
 
 class HttpServer:
     """uvicorn inside our own loop and under our own signal handling."""
 
-    def __init__(self, app: Starlette, host: str, port: int) -> None:
+    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._address = (host, port)

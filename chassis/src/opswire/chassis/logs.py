@@ -6,6 +6,7 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -35,6 +36,10 @@ def _redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[
     return event
 
 
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
 class _LibraryFormatter(logging.Formatter):
     """Library log records as JSON lines of the same form."""
 
@@ -49,6 +54,7 @@ class _LibraryFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
         }
+        line |= _add_trace(None, "", {"timestamp": _time(record.created)})
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return orjson.dumps(line).decode()

@@ -1,29 +1,42 @@
-"""Prometheus metrics of a service: what came in, what became of it, how long it took."""
+"""Prometheus metrics of a service: what came in, what became of it, how long it took.
+
+Durations are made of spans (`metrics_spans`); what is counted here is what no span says. docs/runbooks and
+deploy/grafana are written against these names.
+"""
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from collections.abc import Iterator
 
-# From a memory read to a long tool run; nothing measured here sits in the top bucket.
-DURATION_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+from opswire.chassis.metrics_http import HttpMetrics
+from opswire.chassis.metrics_loop import LoopLag
+from opswire.chassis.metrics_spans import SpanMetrics
+from opswire.chassis.telemetry import exporter
+from prometheus_client import CollectorRegistry, Counter, Gauge, Info, ProcessCollector, disable_created_metrics
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 
 class Metrics:
     """The metrics of one process, in a registry of their own so that tests can make several."""
 
-    def __init__(self) -> None:
+    def __init__(self, service: str = "", version: str = "") -> None:
+        # In OpenMetrics each counter would bring a second series with the time it was made: twice the series, for what
+        # a restart's own metrics say too.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        Info("target", "Which program this is.", registry=self.registry).info(
+            {"service_name": service, "service_version": version}
+        )
+        self.spans = SpanMetrics(self.registry)
+        self.http = HttpMetrics(self.registry)
+        self.loop_lag = LoopLag(self.registry)
+        self.registry.register(_Dropped())
         self.handled = Counter(
             "opswire_messages_handled_total",
             "Messages by route and what became of them.",
             ["message", "outcome"],
-            registry=self.registry,
-        )
-        self.duration = Histogram(
-            "opswire_message_duration_seconds",
-            "From received to settled.",
-            ["message"],
-            buckets=DURATION_BUCKETS_S,
             registry=self.registry,
         )
         self.in_flight = Gauge(
@@ -49,6 +62,14 @@ class Metrics:
             "Invalidations applied by this process.",
             registry=self.registry,
         )
-        self.spans_dropped = Gauge(
-            "opswire_spans_dropped", "Spans lost because the queue was full or a sink failed.", registry=self.registry
+
+
+class _Dropped(Collector):
+    """Told when asked for, from where it is counted."""
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        yield CounterMetricFamily(
+            "opswire_spans_dropped",
+            "Spans lost because the queue was full or a sink failed.",
+            value=exporter.dropped,
         )

@@ -52,7 +52,7 @@ class Sender:
         with span(name, Stage.PUBLISH_ACK, _attributes(route, subject), kind="PRODUCER") as current:
             header = self._header(route, current, identity, deadline_ns, extra_headers)
             if route.ends_request:
-                current.attributes["opswire.outcome"] = str(getattr(message, "status", ""))
+                current.attributes.update(_ending(message))
             if route.once:
                 fact = await self.facts.publish(subject, header, body)
                 current.attributes["messaging.nats.stream.sequence"] = fact.sequence
@@ -100,6 +100,13 @@ def _attributes(route: Route, subject: str) -> dict[str, str | int | float | boo
         "messaging.destination.name": subject,
         "messaging.destination.template": route.template,
     }
+
+
+def _ending(message: Message) -> dict[str, str | int | float | bool]:
+    """What the last span of a request says of it as a whole."""
+    timings = getattr(message, "timings", None)
+    total_ms = float(getattr(timings, "total", 0.0))
+    return {"opswire.outcome": str(getattr(message, "status", "")), "opswire.request.duration_ms": total_ms}
 
 
 def _lines(headers: dict[str, str]) -> str:

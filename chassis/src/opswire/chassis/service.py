@@ -6,6 +6,7 @@ A service's `app.py` builds one of these, gives it handlers and returns it; noth
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -25,6 +26,7 @@ from opswire.chassis.facts import Facts
 from opswire.chassis.health import HttpServer, create_health_app
 from opswire.chassis.logs import configure_logs, get_logger
 from opswire.chassis.metrics import Metrics
+from opswire.chassis.metrics_broker import BrokerWatch
 from opswire.chassis.parking import Parking
 from opswire.chassis.publisher import Publisher
 from opswire.chassis.reading import describe
@@ -55,7 +57,7 @@ class Service:
         self.name = name
         self.version = version
         self.settings = settings
-        self.metrics = Metrics()
+        self.metrics = Metrics(name, version)
         self.bus = Bus(name, settings)
         self.log = InvalidationLog(self.bus, self.metrics, name)
         self.checks: dict[str, Callable[[], str]] = {}
@@ -79,6 +81,7 @@ class Service:
         """Connect, check and consume; ready when it returns. Raises DriftError, ConnectionError or OSError."""
         started_s = time.monotonic()
         sinks = sinks_of(self.name, self.version, self.settings.trace_store, self.settings.otlp_endpoint)
+        sinks.append(self.metrics.spans)
         exporter.start(sinks, lambda error: get_logger().warning("spans lost", error=str(error)))
         client = await self.bus.connect()
         taken = [(route, consumer) for route, consumer, _ in self._taken]
@@ -97,7 +100,8 @@ class Service:
         for hook in self.before_start:
             await hook()
         await self.bus.start()
-        self._tasks = [asyncio.create_task(self._guarded(hook)) for hook in self.background]
+        measuring = [self.metrics.loop_lag.run, BrokerWatch(self.bus, self.metrics, taken, self._streams()).run]
+        self._tasks = [asyncio.create_task(self._guarded(hook)) for hook in (*measuring, *self.background)]
         await self._serve_http()
         get_logger().info("ready", port=self.http_port, start_ms=round((time.monotonic() - started_s) * 1000))
 
@@ -121,7 +125,6 @@ class Service:
         return self._http.port if self._http else 0
 
     def _states(self) -> dict[str, str]:
-        self.metrics.spans_dropped.set(exporter.dropped)
         states = {"broker": "ok" if self.bus.is_connected else "not connected; reconnecting"}
         return states | {name: check() for name, check in self.checks.items()}
 
@@ -156,7 +159,8 @@ class Service:
         except NatsError as error:
             # The broker is away: there is nobody to drain with. What was not acknowledged comes again.
             get_logger().info("ended without the broker", error=type(error).__name__)
-            await self.bus.client.close()
+            with contextlib.suppress(RuntimeError):  # uvloop's word for a buffer that nobody is left to take
+                await self.bus.client.close()
         for hook in self.at_end:
             await hook()
         if self._http is not None:

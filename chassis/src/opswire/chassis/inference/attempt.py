@@ -114,9 +114,9 @@ class Attempt:
     def _answered(self, current: Span, answer: Answer) -> None:
         place = self.place
         cost = place.prices.cost_usd(answer.usage) if place.prices is not None else None
-        end_ns = place.spans.answered(current, answer, cost)
+        place.spans.answered(current, answer, cost)
         series = self.metrics.of(place.endpoint.name, self.call.operation)
-        series.answered((end_ns - current.start_ns) / 1e9, answer.usage, cost)
+        series.answered(answer.usage, cost)
         self.tally.add(answer.usage, cost)
         if place.breaker.state is not BreakerState.CLOSED:
             get_logger().info("model endpoint is well again", endpoint=place.endpoint.name)
@@ -128,7 +128,7 @@ class Attempt:
         cause = cause_of(error)
         end_ns = place.spans.failed(current, cause)
         duration_s = (end_ns - current.start_ns) / 1e9
-        self.metrics.of(place.endpoint.name, self.call.operation).failed(cause, duration_s)
+        self.metrics.of(place.endpoint.name, self.call.operation).failed(cause)
         was = place.breaker.state
         assert self.ticket is not None
         if _is_alive(error):
@@ -149,7 +149,7 @@ class Attempt:
         return isinstance(error, InferenceUnavailableError | ReplyInvalidError)
 
     def _refused(self, error: InferenceUnavailableError) -> InferenceUnavailableError:
-        self.metrics.of(self.place.endpoint.name, self.call.operation).failed(error.cause, None)
+        self.metrics.of(self.place.endpoint.name, self.call.operation).failed(error.cause)
         return error
 
 

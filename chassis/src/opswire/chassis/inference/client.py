@@ -45,6 +45,7 @@ class InferenceClient:
         self._current: InferenceConfiguration | None = None
         self._places: tuple[Place, ...] = ()
         self._retired: list[Place] = []
+        self._metrics.clients.add(self)
 
     async def complete(self, call: InferenceCall) -> Reply[str]:
         """The model's text. `finish_reason` is `length` where it was cut by the token limit.
@@ -106,6 +107,11 @@ class InferenceClient:
             return any(await asyncio.gather(*(place.health.is_well() for place in places)))
         finally:
             _release(places)
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The endpoints of the configuration that was taken over last, in their order."""
+        return self._places
 
     def state(self) -> dict[str, Any]:
         """For `/health/ready`: the chain in its order, each endpoint with address, breaker and health; never a key."""
