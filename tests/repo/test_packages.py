@@ -81,7 +81,7 @@ def test_every_consumed_message_has_a_handler_of_its_name(service: str) -> None:
 
 def test_a_missing_handler_is_found(tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
-    assert handlers_missing(tmp_path / "cache", ROUTES) == ["handlers/asset_changed.py"]
+    assert handlers_missing(tmp_path / "cache", ROUTES) == ["handlers/asset_changed.py", "handlers/basis_changed.py"]
 
 
 def messages_in(readme: str) -> dict[str, set[str]]:
