@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from opswire.ledger.graph import Graph
-from opswire.ledger.model import Request, Segment, Span
-from opswire.ledger.skew import skew_of
+from opswire.ledger.model import SAMPLED_SHARE, Request, Segment, Span
 from opswire.ledger.stages import Stage
-from opswire.ledger.walk import ADOPTED, Walker
-from opswire.ledger.window import Window, window_of
+from opswire.ledger.walk import ADOPTED, NO_STAGE, Walker
+from opswire.ledger.window import Window, holds_a_request, window_of, window_of_trace
 
 UNTRUSTED_SHARE = 0.05
+SHARE_MIN = 1e-9
+"""A smaller share of kept traces is no share: one request would stand for more than there are."""
 _OUTCOME_ATTRIBUTES = ("opswire.outcome", "opswire.status")
 
 
@@ -22,22 +23,43 @@ def account(request_key: str, spans: Iterable[Span], window: Window | None = Non
     ours.
     """
     graph = Graph(span for span in spans if span.request_key in (None, request_key))
-    window = window or window_of(graph)
+    return _booked(request_key, graph, window or window_of(graph), ())
+
+
+def account_trace(trace_id: str, spans: Iterable[Span]) -> tuple[Request, list[Segment]]:
+    """The same for a trace of any system, by its root span. Never raises.
+
+    `request_key` of what it answers is the trace id. Time in spans that no rule gives a stage is `unattributed` with
+    the reason `no stage`, and its span; it makes the account no less trusted: it is known where the time went.
+    """
+    graph = Graph(spans)
+    window = window_of_trace(graph)
+    return _booked(trace_id, graph, window, () if holds_a_request(graph) else ("foreign",))
+
+
+def _booked(request_key: str, graph: Graph, window: Window, kind: tuple[str, ...]) -> tuple[Request, list[Segment]]:
     segments = Walker(graph, window).segments(request_key)
-    bound, flags = skew_of(graph)
     e2e = max(0, window.t1_ns - window.t0_ns)
-    unattributed = sum(s.duration_ns for s in segments if s.stage is Stage.UNATTRIBUTED)
-    adopted = sum(s.duration_ns for s in segments if s.why == ADOPTED)
-    found = [*window.flags, *flags]
+    unattributed = adopted = known = 0
+    for segment in segments:
+        if segment.stage is Stage.UNATTRIBUTED:
+            unattributed += segment.end_ns - segment.start_ns
+            if kind and segment.why == NO_STAGE:
+                known += segment.end_ns - segment.start_ns
+        elif segment.why == ADOPTED:
+            adopted += segment.end_ns - segment.start_ns
+    doubtful = unattributed - known + adopted
+    found = [*window.flags, *graph.skew.flags, *kind]
+    found += ["skew_conflict"] * bool(graph.skew.conflicts)
     found += ["duplicate_spans"] * bool(graph.duplicates)
     found += ["reversed_times"] * bool(graph.reversed_times)
     found += ["missing_parents"] * bool(graph.missing_parents)
     found += ["adopted"] * any(node.adopted for node in graph.nodes)
-    found += ["untrusted"] * bool(unattributed + adopted >= UNTRUSTED_SHARE * e2e and unattributed + adopted > 0)
+    found += ["untrusted"] * bool(doubtful >= UNTRUSTED_SHARE * e2e and doubtful > 0)
     request = Request(
         request_key=request_key,
         trace_ids=tuple(sorted({node.span.trace_id for node in graph.nodes})),
-        route=_route(graph, segments),
+        route=_entry(graph, window) if kind else _route(graph, segments),
         outcome=_outcome(graph, window),
         t0_ns=window.t0_ns,
         t1_ns=window.t0_ns + e2e,
@@ -45,10 +67,27 @@ def account(request_key: str, spans: Iterable[Span], window: Window | None = Non
         unattributed_ns=unattributed,
         adopted_ns=adopted,
         missing_parents=graph.missing_parents,
-        skew_bound_ns=bound,
+        skew_bound_ns=graph.skew.bound_ns,
         flags=tuple(sorted(found)),
+        weight=_weight(graph),
     )
     return request, segments
+
+
+def _weight(graph: Graph) -> float:
+    """How many requests this one stands for: 1 / the share that was kept, where its first spans say that."""
+    for node in graph.nodes:
+        if node.parent is None:
+            share = node.span.attributes.get(SAMPLED_SHARE)
+            if isinstance(share, int | float) and not isinstance(share, bool) and SHARE_MIN <= share <= 1:
+                return 1 / share
+    return 1.0
+
+
+def _entry(graph: Graph, window: Window) -> str:
+    """What was asked of a foreign system: service and operation of the span that answered."""
+    node = graph.by_key.get(window.terminal) if window.terminal is not None else None
+    return f"{node.span.service} {node.span.name}".strip() if node is not None else ""
 
 
 def _route(graph: Graph, segments: list[Segment]) -> str:

@@ -6,9 +6,11 @@ The result does not depend on the order of the input, and adding a constant to a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
 
-from opswire.ledger.classify import own_stage
+from opswire.ledger.classify import Phases, own_stage, phases_of
 from opswire.ledger.model import Span
+from opswire.ledger.skew import ONE_CLOCK, skew_of
 from opswire.ledger.stages import Stage
 
 STORED_TIME = "messaging.nats.message.stored_time"
@@ -20,17 +22,22 @@ Key = tuple[str, str]
 
 
 class Node:
-    """One span in its place. `parent` is set for blocking and detached children, `producer` for hops."""
+    """One span in its place. `parent` is set for blocking and detached children, `producer` for hops.
+
+    `start` and `end` are on the clock of the host that accepted the request, as far as the clocks can be made to agree.
+    """
 
     __slots__ = (
         "adopted",
         "approval",
         "children",
+        "clipped",
         "end",
         "hop",
         "key",
         "orphan",
         "parent",
+        "phases",
         "producer",
         "span",
         "stage",
@@ -47,11 +54,18 @@ class Node:
         self.producer: Node | None = None
         self.children: list[Node] = []
         self.stage = own_stage(span)
+        self.phases: Phases = phases_of(span)
         self.hop = False
+        self.clipped = False
         self.orphan = False
         self.adopted = False
         self.approval = False
         self.used = False
+
+    @property
+    def depends(self) -> Node | None:
+        """What it came from: its parent, or the sender of its message."""
+        return self.producer if self.hop else self.parent
 
 
 class Graph:
@@ -59,10 +73,12 @@ class Graph:
 
     def __init__(self, spans: Iterable[Span]) -> None:
         self.by_key, self.duplicates = _unique(spans)
-        self.nodes = sorted(self.by_key.values(), key=_by_time)
-        self.reversed_times = sum(1 for node in self.nodes if node.span.end_ns < node.span.start_ns)
-        for node in self.nodes:
+        found = self.by_key.values()
+        self.reversed_times = sum(1 for node in found if node.span.end_ns < node.span.start_ns)
+        for node in found:
             self._place(node)
+        self._agree_on_time()
+        self.nodes = sorted(found, key=_by_time)
         self.missing_parents = sum(1 for node in self.nodes if node.orphan)
         self._adopt_orphans()
         for node in self.nodes:
@@ -73,6 +89,7 @@ class Graph:
             elif node.stage is Stage.APPROVAL_WAIT:
                 node.approval = True
         _inherit_stages(self.nodes)
+        _known_inside(self.nodes)
         self.attempts = _attempts(self.nodes)
 
     def linked(self, node: Node, wanted: Callable[[Node], bool]) -> Node | None:
@@ -116,17 +133,37 @@ class Graph:
         node.parent = parent
         node.orphan = parent is None and bool(span.parent_id)
 
+    def _agree_on_time(self) -> None:
+        """Shift the clocks of the hosts so that they agree, as far as the edges between them say how."""
+        domains = {node.span.clock_domain for node in self.by_key.values()}
+        self.skew = skew_of(self.by_key.values()) if len(domains) > 1 else ONE_CLOCK
+        for node in self.by_key.values() if self.skew.flags else ():
+            shift = self.skew.shifts_ns.get(node.span.clock_domain, 0)
+            node.start += shift
+            node.end += shift
+            if node.parent is not None:
+                left, right = sorted((node.span.clock_domain, node.parent.span.clock_domain))
+                node.clipped = (left, right) in self.skew.conflicts
+
     def _adopt_orphans(self) -> None:
-        orphans = [node for node in self.nodes if node.orphan and not node.hop]
-        if not orphans:
+        if not any(node.orphan and not node.hop for node in self.nodes):
             return
-        by_duration = sorted(self.nodes, key=lambda node: (node.end - node.start, node.key))
-        for orphan in orphans:
-            for candidate in by_duration:
-                contains = candidate.start <= orphan.start and orphan.end <= candidate.end
-                if contains and candidate is not orphan and not _descends(candidate, orphan):
-                    orphan.parent, orphan.adopted = candidate, True
-                    break
+        running: list[Node] = []
+        for start, starting in groupby(self.nodes, key=lambda node: node.start):
+            group = list(starting)
+            running = [node for node in running if node.end >= start] + group
+            for orphan in group:
+                if orphan.orphan and not orphan.hop:
+                    _adopt(orphan, running)
+
+
+def _adopt(orphan: Node, running: Sequence[Node]) -> None:
+    """Hang it under the smallest of the spans running at its start that contain it, never under a descendant."""
+    around = [node for node in running if node.end >= orphan.end and node is not orphan]
+    for candidate in sorted(around, key=lambda node: (node.end - node.start, node.key)):
+        if not _descends(candidate, orphan):
+            orphan.parent, orphan.adopted = candidate, True
+            return
 
 
 def destination(span: Span) -> str:
@@ -204,6 +241,15 @@ def _inherit_stages(nodes: Sequence[Node]) -> None:
         stage = current.stage if current is not None else None
         for member in chain:
             member.stage = stage or Stage.UNATTRIBUTED
+
+
+def _known_inside(nodes: Sequence[Node]) -> None:
+    """A model call whose server told its times is not unsplit: what is not the server's is the frontend's."""
+    for node in nodes:
+        caller = node.parent if node.phases else None
+        while caller is not None and caller.stage is Stage.LLM_UNSPLIT:
+            caller.stage = Stage.LLM_FRONTEND
+            caller = caller.parent
 
 
 def _message(node: Node) -> tuple[object, ...]:

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 
 from opswire.ledger.stages import Stage
 
-ENGINE_VERSION = 1
+ENGINE_VERSION = 2
 """Raised when the same spans would be booked differently: figures of two versions are not compared."""
+SAMPLED_SHARE = "sampling.probability"
+"""The attribute that says which share of all traces, 0 to 1, was kept when this one was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Request:
 
     `flags` are sorted words: what was missing, repaired or guessed. `untrusted` means that what nothing explains and
     what was repaired are 5 % of the whole or more. `skew_bound_ns` is the error bar of bus.wait, None where unknown.
+    `weight` is how many requests this one stands for: 1 / the share that sampling kept.
     """
 
     request_key: str
@@ -92,7 +95,9 @@ class Segment:
 class StageRow:
     """One stage of one request. `total_ns` over all rows is the end-to-end time; `parallel_ns` was hidden behind it.
 
-    `share` is of the end-to-end time, 0 to 1; `count` is the number of spans booked, and of gaps.
+    `share` is of the end-to-end time, 0 to 1; `count` is the number of spans booked, and of gaps. `drag_ns` is how much
+    shorter the request could be if this stage took no time, before spans that ran beside it take over: at most
+    `total_ns`, and that where nothing ran beside it. None where it was not asked for.
     """
 
     stage: Stage
@@ -101,3 +106,4 @@ class StageRow:
     count: int
     by_service: Mapping[str, int]
     parallel_ns: int = 0
+    drag_ns: int | None = None

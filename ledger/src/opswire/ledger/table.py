@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from opswire.ledger.graph import Graph, Node
+from opswire.ledger.drag import drags
+from opswire.ledger.graph import Graph, Key, Node
 from opswire.ledger.model import Request, Segment, Span, StageRow
 from opswire.ledger.stages import Stage
 
 
 def stage_table(request: Request, segments: Sequence[Segment], spans: Iterable[Span] = ()) -> list[StageRow]:
-    """One row per stage, the largest first, `unattributed` last. With `spans` also what ran in parallel, hidden."""
+    """One row per stage, the largest first, `unattributed` last.
+
+    With `spans` also what ran in parallel, hidden, and the drag of each stage on the path.
+    """
     total: dict[Stage, int] = defaultdict(int)
     booked: dict[Stage, set[tuple[str, str, int]]] = defaultdict(set)
     services: dict[Stage, dict[str, int]] = defaultdict(lambda: defaultdict(int))
@@ -20,7 +24,10 @@ def stage_table(request: Request, segments: Sequence[Segment], spans: Iterable[S
         gap = 0 if segment.span_id else segment.seq + 1
         booked[segment.stage].add((segment.trace_id, segment.span_id, gap))
         services[segment.stage][segment.service] += segment.duration_ns
-    hidden = hidden_ns(request, segments, spans)
+    graph = Graph(span for span in spans if span.request_key in (None, request.request_key))
+    on_path = _on_path(graph, segments)
+    hidden = _hidden(request, graph, on_path)
+    dragged = drags(graph, segments, on_path) if graph.nodes else {}
     rows = [
         StageRow(
             stage=stage,
@@ -29,19 +36,18 @@ def stage_table(request: Request, segments: Sequence[Segment], spans: Iterable[S
             count=len(booked[stage]),
             by_service=dict(sorted(services[stage].items(), key=lambda item: (-item[1], item[0]))),
             parallel_ns=hidden.get(stage, 0),
+            drag_ns=dragged.get(stage),
         )
         for stage in {**total, **hidden}
     ]
     return sorted(rows, key=lambda row: (row.stage is Stage.UNATTRIBUTED, -row.total_ns, row.stage.value))
 
 
-def hidden_ns(request: Request, segments: Sequence[Segment], spans: Iterable[Span]) -> dict[Stage, int]:
+def _hidden(request: Request, graph: Graph, on_path: set[Key]) -> dict[Stage, int]:
     """Per stage, the time of blocking spans beside the critical path: siblings of what was waited for.
 
     Counted at the topmost span that is off the path, clipped to the request; it is not part of any sum.
     """
-    graph = Graph(span for span in spans if span.request_key in (None, request.request_key))
-    on_path = _on_path(graph, segments)
     found: dict[Stage, int] = defaultdict(int)
     for node in graph.nodes:
         if node.parent is None or node.key in on_path or node.parent.key not in on_path or node.approval:
@@ -52,8 +58,8 @@ def hidden_ns(request: Request, segments: Sequence[Segment], spans: Iterable[Spa
     return dict(found)
 
 
-def _on_path(graph: Graph, segments: Sequence[Segment]) -> set[tuple[str, str]]:
-    on_path: set[tuple[str, str]] = set()
+def _on_path(graph: Graph, segments: Sequence[Segment]) -> set[Key]:
+    on_path: set[Key] = set()
     for segment in segments:
         node: Node | None = graph.by_key.get((segment.trace_id, segment.span_id))
         while node is not None and node.key not in on_path:

@@ -12,12 +12,18 @@ from opswire.ledger.stages import Stage
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """One line of the tree. A CONSUMER stands under the PRODUCER whose message it took."""
+    """One line of the tree. A CONSUMER stands under the PRODUCER whose message it took.
+
+    `start_ns` and `end_ns` are on the clock of the host that accepted the request, as the segments are; the span's own
+    times are as recorded.
+    """
 
     depth: int
     span: Span
     stage: Stage
     adopted: bool
+    start_ns: int
+    end_ns: int
 
 
 def tree_of(request_key: str, spans: Iterable[Span]) -> list[Branch]:
@@ -41,6 +47,7 @@ def tree_of(request_key: str, spans: Iterable[Span]) -> list[Branch]:
             if node.key in seen:
                 continue
             seen.add(node.key)
-            branches.append(Branch(depth, node.span, node.stage or Stage.UNATTRIBUTED, node.adopted))
+            stage = node.stage or Stage.UNATTRIBUTED
+            branches.append(Branch(depth, node.span, stage, node.adopted, node.start, node.end))
             stack.extend((depth + 1, child) for child in reversed(below.get(node.key, [])))
     return branches

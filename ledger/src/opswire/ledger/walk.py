@@ -18,6 +18,7 @@ GAP = "gap"
 NO_STAGE = "no stage"
 TIMER = "waited for a timer"
 ADOPTED = "adopted"
+CLOCKS = "clipped: the clocks of two hosts disagree"
 
 _Row = tuple[int, int, Stage, str, Span | None, str]
 
@@ -25,7 +26,7 @@ _Row = tuple[int, int, Stage, str, Span | None, str]
 class _Frame:
     """A span being walked through, from right to left."""
 
-    __slots__ = ("adopted", "children", "first", "floor", "node", "place")
+    __slots__ = ("adopted", "children", "first", "floor", "node", "owed", "place")
 
     def __init__(self, node: Node, floor: int, first: bool, adopted: bool) -> None:
         self.node = node
@@ -33,6 +34,7 @@ class _Frame:
         self.first = first
         self.adopted = adopted
         self.place = 0
+        self.owed = 0
         # Latest end first; ties: earliest start, then id.
         self.children = sorted(node.children, key=_latest_end_first) if len(node.children) > 1 else node.children
 
@@ -97,7 +99,10 @@ class Walker:
         if self._t > low:
             child = frame.next_child(self._t)
             if child is not None and child.end > low:
-                self._emit_span(frame, min(child.end, self._t))
+                if child.clipped:
+                    self._emit_clipped(frame, child, low)
+                else:
+                    self._emit_span(frame, min(child.end, self._t))
                 self._push(child, low, first=True, adopted=frame.adopted)
                 return
             self._emit_span(frame, low)
@@ -188,8 +193,25 @@ class Walker:
         node.used = True
         self._stack.append(_Frame(node, floor, first, adopted or node.adopted))
 
+    def _emit_clipped(self, frame: _Frame, child: Node, low: int) -> None:
+        """Like any child; but what sticks out of its parent was cut off by no clock that can be believed.
+
+        As much of the parent's own time next to the child is nobody's: after it what stuck out at its start, before it
+        what stuck out at its end.
+        """
+        end = min(child.end, self._t)
+        self._emit_span(frame, min(end + max(0, low - child.start), self._t))
+        self._emit(end, Stage.UNATTRIBUTED, CLOCKS, child.span)
+        frame.owed = child.end - end
+
     def _emit_span(self, frame: _Frame, start: int) -> None:
         node = frame.node
+        if frame.owed:
+            self._emit(max(start, self._t - frame.owed), Stage.UNATTRIBUTED, CLOCKS, node.span)
+            frame.owed = 0
+        if node.phases:
+            self._emit_phases(frame, start)
+            return
         stage = node.stage or Stage.UNATTRIBUTED
         sub, why = _details(node.span, stage)
         if stage is Stage.UNATTRIBUTED:
@@ -197,6 +219,12 @@ class Walker:
         elif frame.adopted:
             why = ADOPTED
         self._emit(start, stage, why, node.span, sub)
+
+    def _emit_phases(self, frame: _Frame, start: int) -> None:
+        node = frame.node
+        begins = [0, *(end for end, _ in node.phases[:-1])]
+        for begin, (_, stage) in zip(reversed(begins), reversed(node.phases), strict=True):
+            self._emit(max(start, node.start + begin), stage, ADOPTED if frame.adopted else "", node.span)
 
     def _emit(self, start: int, stage: Stage, why: str, span: Span | None, sub: str = "") -> None:
         start = max(start, self._floor)

@@ -35,6 +35,40 @@ def window_of(graph: Graph) -> Window:
     return Window(t0, max(t0, terminal.end), terminal.key, tuple(flags))
 
 
+def window_of_trace(graph: Graph) -> Window:
+    """The window of a trace that is not of a request of ours: its root span, from start to end.
+
+    With several roots it goes from the first start to the last end and says so; a root that is lost is replaced by
+    the spans that lack their parent. A trace that holds one of our requests after all is taken as such.
+    """
+    if not graph.nodes or holds_a_request(graph):
+        return window_of(graph)
+    flags = []
+    roots = [node for node in graph.nodes if _is_root(graph, node)]
+    if not roots:
+        flags.append("no_root")
+        roots = [node for node in graph.nodes if node.depends is None] or graph.nodes
+    elif len(roots) > 1:
+        flags.append("several_roots")
+    terminal = max(roots, key=lambda node: (node.end, -node.start, node.key))
+    return Window(min(node.start for node in roots), terminal.end, terminal.key, tuple(flags))
+
+
+def holds_a_request(graph: Graph) -> bool:
+    """Whether a request of ours was accepted in it, although no span carries its key."""
+    return any(_is_acceptance(node) for node in graph.nodes)
+
+
+def _is_root(graph: Graph, node: Node) -> bool:
+    # What follows another span of its own trace is no beginning, though nothing is its parent.
+    return node.depends is None and not node.span.parent_id and graph.linked(node, lambda _: True) is None
+
+
+def _is_acceptance(node: Node) -> bool:
+    subject = destination(node.span)
+    return node.span.kind == "CONSUMER" and subject.startswith("opswire.") and subject.endswith(".submitted")
+
+
 def _accepted(graph: Graph) -> int | None:
     times = []
     for node in graph.nodes:

@@ -90,13 +90,32 @@ def show(request: RequestKey, state_dir: StateDir = STATE_DIR_DEFAULT, as_json: 
             print_facts(terminal(), source, request_id, facts, parked)
 
 
-def trace(request: RequestKey, state_dir: StateDir = STATE_DIR_DEFAULT, as_json: Json = False) -> None:
-    """Where the time of one request went: waterfall and a stage table that adds up."""
+def trace(
+    request: Annotated[
+        str | None, typer.Argument(metavar="[REQUEST_ID]", help="Or SOURCE/REQUEST_ID; elsewhere a trace id too.")
+    ] = None,
+    file: Annotated[
+        str | None, typer.Option("--from", metavar="FILE", help="OTLP (JSON lines, JSON, protobuf) or Jaeger's JSON.")
+    ] = None,
+    jaeger: Annotated[str | None, typer.Option("--jaeger", metavar="URL", help="A Jaeger, or a trace in it.")] = None,
+    tempo: Annotated[str | None, typer.Option("--tempo", metavar="URL", help="A Tempo, or a trace in it.")] = None,
+    state_dir: StateDir = STATE_DIR_DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Where the time of one request went: waterfall and a stage table that adds up. Also of traces of other systems."""
     with reporting(as_json):
-        from opswire.cli.tracing import print_trace
+        from pathlib import Path
+
+        from opswire.cli.errors import UsageError
+        from opswire.cli.tracing import Elsewhere, print_trace, print_traces
         from opswire.cli.values import request_key
 
-        print_trace(_trace_store(state_dir), *request_key(request), as_json)
+        if file is not None or jaeger is not None or tempo is not None:
+            print_traces(Elsewhere(Path(file) if file is not None else None, jaeger, tempo), request, as_json)
+        elif request is None:
+            raise UsageError("which request?", "opswire trace REQUEST_ID, or --from FILE, --jaeger URL or --tempo URL")
+        else:
+            print_trace(_trace_store(state_dir), *request_key(request), as_json)
 
 
 def _broker(state_dir: Path) -> str:

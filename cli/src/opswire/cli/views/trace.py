@@ -33,7 +33,11 @@ _FLAGS = {
     "adopted": "spans without their parent were hung under the smallest that contains them",
     "duplicate_spans": "two spans have one id: the longer was kept",
     "reversed_times": "a span ends before it starts: counted as zero",
-    "skew": "the clocks of two hosts disagree",
+    "skew": "the clocks of two hosts disagree: times are moved as little as makes them fit",
+    "skew_conflict": "two clocks cannot be made to agree: what is cut off there is unattributed",
+    "no_root": "the root span is lost: counted over the spans without a parent",
+    "several_roots": "several root spans: counted from the first start to the last end",
+    "foreign": "not a request of Opswire's: counted over its root span",
     "empty": "no spans",
 }
 
@@ -43,6 +47,8 @@ def render_trace(request: Request, spans: Sequence[Span], segments: Sequence[Seg
     parts: list[RenderableType] = [_head(request)]
     if not request.trusted:
         parts.append(_warning(request, segments))
+    elif request.unattributed_ns:
+        parts.append(Text(f"unattributed: {_reasons(segments)}", style="dim"))
     if notes := [_FLAGS[flag] for flag in request.flags if flag in _FLAGS]:
         parts.append(Text("note: " + "; ".join(notes), style="dim"))
     if request.trace_ids:
@@ -50,6 +56,7 @@ def render_trace(request: Request, spans: Sequence[Span], segments: Sequence[Seg
         parts.append(_Fitted(lambda width: _waterfall(request, spans, segments, width)))
         parts.append(Text())
         parts.append(_Fitted(lambda width: _stages(request, rows, width)))
+        parts.extend(_below(request, rows))
     return parts
 
 
@@ -63,8 +70,8 @@ def trace_as_json(request: Request, spans: Sequence[Span], segments: Sequence[Se
     """The same as plain values: times in nanoseconds, `segments` and `stages` sum up to `request.e2e_ns`."""
     return {
         "request": asdict(request),
-        "stages": [{**asdict(row), "stage": row.stage.value} for row in stage_table(request, segments, spans)],
-        "segments": [{**asdict(segment), "stage": segment.stage.value} for segment in segments],
+        "stages": stages_as_json(request, spans, segments),
+        "segments": segments_as_json(spans, segments),
         "spans": [
             {
                 "depth": branch.depth,
@@ -78,9 +85,36 @@ def trace_as_json(request: Request, spans: Sequence[Span], segments: Sequence[Se
     }
 
 
+def stages_as_json(request: Request, spans: Sequence[Span], segments: Sequence[Segment]) -> list[dict[str, object]]:
+    """The stage table as plain values."""
+    return [{**asdict(row), "stage": row.stage.value} for row in stage_table(request, segments, spans)]
+
+
+def segments_as_json(spans: Sequence[Span], segments: Sequence[Segment]) -> list[dict[str, object]]:
+    """The partition as plain values, each with the operation (the span's name) that it belongs to; empty for a gap."""
+    names = {(span.trace_id, span.span_id): span.name for span in spans}
+    return [
+        {
+            "start_ns": segment.start_ns,
+            "end_ns": segment.end_ns,
+            "stage": segment.stage.value,
+            "service": segment.service,
+            "operation": names.get((segment.trace_id, segment.span_id), ""),
+            "span_id": segment.span_id,
+            "trace_id": segment.trace_id,
+            "seq": segment.seq,
+            "sub": segment.sub,
+            "why": segment.why,
+        }
+        for segment in segments
+    ]
+
+
 def _head(request: Request) -> Text:
     head = Text()
-    head.append("request ", style="dim").append(_plain(request.request_key), style="bold")
+    head.append("trace " if "foreign" in request.flags else "request ", style="dim").append(
+        _plain(request.request_key), style="bold"
+    )
     if request.outcome:
         good = request.outcome == "completed"
         head.append("  ").append(_plain(request.outcome), style="green" if good else "yellow")
@@ -90,22 +124,41 @@ def _head(request: Request) -> Text:
     head.append(f"\naccepted {accepted:%Y-%m-%d %H:%M:%S} UTC", style="dim")
     if request.route:
         head.append(f"  {_plain(request.route)}", style="dim")
-    if request.trace_ids:
+    if request.trace_ids and request.trace_ids != (request.request_key,):
         more = f" +{len(request.trace_ids) - 1}" if len(request.trace_ids) > 1 else ""
         head.append(f"  trace {_plain(request.trace_ids[0])}{more}", style="dim")
     return head
 
 
 def _warning(request: Request, segments: Sequence[Segment]) -> Text:
+    share = _percent(request.unattributed_ns + request.adopted_ns, request.e2e_ns)
+    return Text(
+        f"untrusted: {share} of the time is unexplained or repaired ({_reasons(segments)})", style="bold yellow"
+    )
+
+
+def _reasons(segments: Sequence[Segment]) -> str:
     reasons: dict[str, int] = {}
     for segment in segments:
         if segment.stage is Stage.UNATTRIBUTED or segment.why == "adopted":
             reasons[segment.why] = reasons.get(segment.why, 0) + segment.duration_ns
-    shown = ", ".join(
+    return ", ".join(
         f"{_milliseconds(time)} ms {why}" for why, time in sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
     )
-    share = _percent(request.unattributed_ns + request.adopted_ns, request.e2e_ns)
-    return Text(f"untrusted: {share} of the time is unexplained or repaired ({shown})", style="bold yellow")
+
+
+def _below(request: Request, rows: Sequence[StageRow]) -> list[Text]:
+    """What the table's figures mean for what to do next: how sure the waits are, what the largest stage is worth."""
+    lines = []
+    if any(row.stage is Stage.BUS_WAIT for row in rows) and request.skew_bound_ns != 0:
+        bound = request.skew_bound_ns
+        bar = "by an unknown time" if bound is None else f"± {_milliseconds(bound)} ms"
+        lines.append(Text(f"error bar: bus.wait {bar}, as the clocks of the hosts may differ", style="dim"))
+    top = next((row for row in rows if row.stage is not Stage.UNATTRIBUTED and row.drag_ns), None)
+    if top is not None and top.drag_ns is not None:
+        rest = "" if top.drag_ns == top.total_ns else "; then what ran beside it takes over"
+        lines.append(Text(f"drag: without {top.stage.value} at most {_milliseconds(top.drag_ns)} ms shorter{rest}"))
+    return lines
 
 
 class _Fitted:
@@ -148,19 +201,19 @@ def _line(request: Request, branch: Branch, own: Sequence[Segment], cells: int) 
     return (
         Text(name, style="red" if failed else style),
         Text(_plain(span.service), style=style),
-        _bar(request, span, own, cells),
+        _bar(request, branch, own, cells),
         Text(_milliseconds(max(0, span.end_ns - span.start_ns)), style=style),
         Text(_milliseconds(on_path) if on_path else "", style=style),
     )
 
 
-def _bar(request: Request, span: Span, own: Sequence[Segment], cells: int) -> Text:
+def _bar(request: Request, branch: Branch, own: Sequence[Segment], cells: int) -> Text:
     marks = [" "] * cells
-    for place in _places(request, span.start_ns, max(span.start_ns, span.end_ns), cells):
+    for place in _places(request, branch.start_ns, branch.end_ns, cells):
         marks[place] = _OFF_PATH
     # Waits stand before the span that ended them; what is on the path itself is drawn last, over all else.
-    for segment in sorted(own, key=lambda segment: segment.start_ns >= span.start_ns):
-        mark = _ON_PATH if segment.start_ns >= span.start_ns else _WAITED
+    for segment in sorted(own, key=lambda segment: segment.start_ns >= branch.start_ns):
+        mark = _ON_PATH if segment.start_ns >= branch.start_ns else _WAITED
         for place in _places(request, segment.start_ns, segment.end_ns, cells):
             marks[place] = mark
     return Text("".join(marks), style="cyan" if own else "dim")

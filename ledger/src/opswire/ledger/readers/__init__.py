@@ -1,1 +1,1 @@
-"""Readers of traces that others recorded."""
+"""Readers of traces: files, the interfaces of Jaeger and Tempo, and documents in OTLP's and Jaeger's forms."""
