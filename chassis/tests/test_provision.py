@@ -39,7 +39,8 @@ async def drifted(client: WireClient) -> list[str]:
 async def test_provisioning_makes_everything_once(tmp_path: Path, connect: Connect) -> None:
     with NatsServer(tmp_path / "empty", sync_always=False) as server:
         client = await connect(server.url)
-        assert len([text for text in await drifted(client) if text.endswith("is missing")]) == len(stream_configs(1)) + 1
+        missing = [text for text in await drifted(client) if text.endswith("is missing")]
+        assert len(missing) == len(stream_configs(1)) + 1
         first = await provision(server.url)
         labels = [f"stream {config['name']}" for config in stream_configs(1)]
         labels += [f"consumer {route.stream}/{one.durable}" for route in ROUTES for one in route.consumers]
