@@ -13,10 +13,10 @@ from typing import Any
 
 from opswire.cli.errors import CommandError, NotFoundError, NotRunningError, UsageError
 from opswire.cli.state import StateDir
+from opswire.ledger.many.files import FileError, sample_of_file
 from opswire.ledger.many.sample import Sample, on_route, read_sample
 from opswire.ledger.many.windows import TimeRange, WindowError, parse_window
 from opswire.ledger.rows.database import Database, RowStoreError
-from opswire.ledger.rows.files import FileError, sample_of_file
 from opswire.ledger.rows.following import Follower, Progress
 from opswire.ledger.rows.store import RowStore
 from opswire.ledger.store import StoreError
@@ -102,11 +102,15 @@ def look(rows: RowStore, text: str, route: str | None, now_ns: int | None = None
     path = Path(text)
     if path.is_file():
         return look_at_file(path, route)
-    now_ns = time.time_ns() if now_ns is None else now_ns
+    return look_at_window(rows, text, route, time.time_ns() if now_ns is None else now_ns)
+
+
+def look_at_window(rows: RowStore, text: str, route: str | None, now_ns: int) -> Looked:
+    """The requests that finished in a window of time. Raises UsageError for what is none."""
     try:
         window = parse_window(text, now_ns, local_zone())
     except WindowError as error:
-        raise UsageError(f"no file {text!r} is there, and {error}") from error
+        raise UsageError(f"{error}; or name a file of traces that is there") from error
     return Looked(read_sample(rows, window.start_ns, window.end_ns, on_route(route)), title_of(window), window)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typer
-from opswire.cli.commands import assets, cache, doctor, eval, inference, lab, parked, requests, running, tokens
+from opswire.cli.commands import assets, cache, doctor, eval, inference, lab, latency, parked, requests, running, tokens
 from opswire.cli.errors import EXIT_STATUSES
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command("ask")(requests.ask)
 app.command("publish")(requests.publish)
 app.command("show")(requests.show)
 app.command("trace")(requests.trace)
+app.add_typer(latency.app, name="latency")
 app.add_typer(assets.app, name="assets")
 app.add_typer(cache.app, name="cache")
 app.add_typer(parked.app, name="parked")

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,9 @@ FROM span_batches
 WHERE request_key IS NOT NULL AND rowid > (SELECT MAX(rowid) FROM span_batches) - :rows
 GROUP BY request_key ORDER BY MAX(end_ns) DESC, request_key LIMIT :limit
 """
+_SINCE = """
+SELECT rowid, request_key, start_ns, end_ns, trace_id FROM span_batches WHERE rowid > ? ORDER BY rowid LIMIT ?
+"""
 RECENT_ROWS_MAX = 50_000
 """How many of the newest rows `recent` looks at: it answers in a fraction of a second on a store of any size."""
 BUSY_TIMEOUT_S = 5.0
@@ -59,6 +63,24 @@ class RecentRequest:
     failed: bool
 
 
+Place = tuple[int, int, str]
+"""How far the store was read: number, start and trace of the last row, to notice a store that began anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """The requests that a piece of the store belongs to, each with the latest end of its spans there.
+
+    `behind` is how many rows follow the piece, `lost` how many were deleted before they were read.
+    """
+
+    last_end_ns: dict[str, int]
+    place: Place | None
+    batches: int
+    behind: int
+    lost: int
+
+
 def create(path: Path) -> None:
     """Make the store, or leave it as it is. Raises sqlite3.Error."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,14 +101,14 @@ def insert(path: Path, spans: Iterable[Span]) -> None:
         connection.executemany("INSERT INTO span_batches VALUES (?,?,?,?,?,?,?)", rows)
 
 
-def read_request(path: Path, request_key: str) -> list[Span]:
+def read_request(path: Path, request_key: str, spans_max: int | None = None) -> list[Span]:
     """All spans of a request: those that carry its key, those of their traces without a key, and those linked.
 
-    Empty when the store knows nothing of it. Raises StoreError.
+    Empty when the store knows nothing of it; at most `spans_max`, those written first. Raises StoreError.
     """
     with _reading(path) as connection:
         rows = connection.execute(_OF_REQUEST, {"key": request_key})
-        spans = sorted((span for row in rows for span in _spans(row)), key=_order)
+        spans = sorted(islice((span for row in rows for span in _spans(row)), spans_max), key=_order)
         known = {(span.trace_id, span.span_id) for span in spans}
         for link in [link for span in spans for link in span.links]:
             key = (link.trace_id, link.span_id)
@@ -95,6 +117,37 @@ def read_request(path: Path, request_key: str) -> list[Span]:
                 found = connection.execute(_OF_TRACE, (link.trace_id,))
                 spans.extend(span for row in found for span in _spans(row) if span.span_id == link.span_id)
     return spans
+
+
+def touched_since(path: Path, place: Place | None, limit: int) -> Touched:
+    """What was written after `place`, `limit` rows at most; from the beginning where the store began anew.
+
+    Rows without a request's key are passed over: they are read with the request whose trace they share. Raises
+    StoreError.
+    """
+    with _reading(path) as connection:
+        after = 0 if place is None else place[0]
+        first, last = connection.execute("SELECT MIN(rowid), MAX(rowid) FROM span_batches").fetchone()
+        if place is not None and _began_anew(connection, place, last or 0):
+            after = 0
+        rows = connection.execute(_SINCE, (after, limit)).fetchall()
+    ends: dict[str, int] = {}
+    for _, key, _, end_ns, _ in rows:
+        if key is not None:
+            ends[key] = max(end_ns, ends.get(key, end_ns))
+    if not rows:
+        return Touched({}, None, 0, 0, 0)
+    rowid, _, start_ns, _, trace_id = rows[-1]
+    lost = max(0, (first or 0) - after - 1) if after else 0
+    return Touched(ends, (rowid, start_ns, trace_id), len(rows), (last or rowid) - rowid, lost)
+
+
+def _began_anew(connection: sqlite3.Connection, place: Place, last: int) -> bool:
+    """Whether the store is another one than was read: it is shorter, or holds another row where the reader stopped."""
+    if last < place[0]:
+        return True
+    found = connection.execute("SELECT start_ns, trace_id FROM span_batches WHERE rowid = ?", (place[0],)).fetchone()
+    return found is not None and tuple(found) != place[1:]
 
 
 def count(path: Path) -> int:

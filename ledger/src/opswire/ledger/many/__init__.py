@@ -1,0 +1,1 @@
+"""From one request's account to many: windows, stage tables, what changed, targets."""

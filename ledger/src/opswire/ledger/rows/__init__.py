@@ -1,0 +1,1 @@
+"""Per-request rows: what the ledger keeps of a request once its spans are gone."""
