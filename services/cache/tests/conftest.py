@@ -26,6 +26,7 @@ from opswire.cache.app import create_app
 from opswire.cache.settings import CacheSettings
 from opswire.chassis.embedded.nats_server import NatsServer
 from opswire.chassis.service import Service
+from opswire.chassis.testing.waiting import until_told, wait_until
 from opswire.contracts.cache_statistics_reported import CacheStatisticsReported
 from opswire.contracts.cache_statistics_reported.v1 import CacheStatistics, FamilyCounts, KeyHits
 from opswire.contracts.routes import CACHE_STATISTICS_REPORTED
@@ -73,12 +74,14 @@ class Running:
 
     async def until(self, path: str, is_there: Callable[[Any], bool]) -> Any:
         """The answer of `path` once it is as wanted. Raises TimeoutError."""
-        async with asyncio.timeout(20):
-            while True:
-                _, found = await self.call("GET", path)
-                if is_there(found):
-                    return found
-                await asyncio.sleep(0.02)
+        last: list[Any] = []
+
+        async def answers() -> bool:
+            last[:] = [(await self.call("GET", path))[1]]
+            return is_there(last[0])
+
+        await until_told(answers)
+        return last[0]
 
 
 def _asked(request: urllib.request.Request) -> tuple[int, Any]:
@@ -229,14 +232,17 @@ class Browser:
 
     def wait_for(self, expression: str, timeout_s: float = 30) -> Any:
         """Its value once that is true. Raises TimeoutError with the page's text."""
-        give_up = time.monotonic() + timeout_s
-        while not (found := self.evaluate(expression)):
-            if time.monotonic() > give_up:
-                raise TimeoutError(
-                    f"{expression} stays false; the page says: {self.evaluate('document.body.innerText')}"
-                )
-            time.sleep(0.02)
-        return found
+        found: list[Any] = []
+
+        def holds() -> bool:
+            found[:] = [self.evaluate(expression)]
+            return bool(found[0])
+
+        def how_it_stands() -> str:
+            return f"{expression} stays false; the page says: {self.evaluate('document.body.innerText')}"
+
+        wait_until(holds, how_it_stands, timeout_s)
+        return found[0]
 
     def open(self, url: str, wide: int = 1_200, high: int = 1_500, scheme: str = "light") -> None:
         """Show a page in a window of this size and colour scheme."""

@@ -14,8 +14,9 @@ from nats.aio.msg import Msg
 from opswire.cache.adapters.history_store import Database
 from opswire.cache.adapters.warm_runs import WarmRuns
 from opswire.cache.errors import WarmingError
-from opswire.cache.usecases.warming import FAILURES_IN_A_ROW_MAX, Warmer
+from opswire.cache.usecases.warming import FAILURES_IN_A_ROW_MAX, REST_S_MAX, Warmer
 from opswire.chassis.errors import RetryableError
+from opswire.chassis.testing.waiting import one_turn, until, until_told
 from opswire.contracts.intent_resolved import IntentResolved
 from opswire.contracts.routes import INTENT_RESOLVED, REQUEST_FINISHED, REQUEST_SUBMITTED
 
@@ -33,9 +34,7 @@ class Sent:
 
     async def has(self, count: int) -> None:
         """Wait until so many were sent."""
-        async with asyncio.timeout(10):
-            while len(self.ids) < count:  # noqa: ASYNC110  several waiters, no one event
-                await asyncio.sleep(0.001)
+        await until(lambda: len(self.ids) >= count)
 
     async def status_of(self, request_id: str, text: str) -> str:
         self.ids.append(request_id)
@@ -60,10 +59,11 @@ async def runs(tmp_path: Path) -> AsyncIterator[WarmRuns]:
 
 
 async def ended(warmer: Warmer) -> Any:
-    async with asyncio.timeout(10):
-        while (found := await warmer.progress()).state == "running":  # noqa: ASYNC110  its state lies in a file
-            await asyncio.sleep(0.001)
-    return found
+    async def has_ended() -> bool:
+        return (await warmer.progress()).state != "running"
+
+    await until_told(has_ended)
+    return await warmer.progress()
 
 
 async def test_each_request_is_sent_once_and_never_more_than_so_many_at_a_time(runs: WarmRuns) -> None:
@@ -79,6 +79,27 @@ async def test_each_request_is_sent_once_and_never_more_than_so_many_at_a_time(r
     assert (found.state, found.done, found.completed) == ("done", 5, 4)
     assert sorted(sent.texts) == ["a", "b", "bad", "c", "d"]
     assert sent.under_way_most == 3
+
+
+async def test_nothing_is_sent_while_a_worker_rests_from_its_last_request(runs: WarmRuns) -> None:
+    rested: list[float] = []
+    rest_is_over = asyncio.Event()
+
+    async def rest(seconds: float) -> None:
+        rested.append(seconds)
+        await rest_is_over.wait()
+
+    sent = Sent()
+    sent.let_through.set()
+    warmer = Warmer(runs, sent, 1, rest)
+    await warmer.begin(["a", "b"])
+    await until(lambda: bool(rested))
+    await one_turn()
+    assert (sent.texts, (await warmer.progress()).done) == (["a"], 1)
+    rest_is_over.set()
+    assert (await ended(warmer)).done == 2
+    assert len(rested) == 2
+    assert all(0 < seconds <= REST_S_MAX for seconds in rested)
 
 
 async def test_a_run_goes_on_after_a_restart_with_the_ids_it_had(runs: WarmRuns) -> None:

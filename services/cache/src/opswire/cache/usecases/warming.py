@@ -1,11 +1,16 @@
-"""Fills the caches by sending common requests, a few at a time, as anybody would send them."""
+"""Fills the caches by sending common requests, a few at a time, as anybody would send them.
+
+It is the bulk lane of these requests: what waits lies in the run's own table and never in the broker, where an
+interactive request would wait behind it, and whoever sends rests after each for as long as it took. The slower the
+services are, the more they are left to others.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,6 +18,8 @@ from opswire.cache.errors import WarmingError
 from opswire.chassis.errors import OpswireError
 
 FAILURES_IN_A_ROW_MAX = 20
+REST_S_MAX = 1.0
+Rest = Callable[[float], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +64,10 @@ class Requests(Protocol):
 class Warmer:
     """One run at a time; after a restart the interrupted one goes on."""
 
-    def __init__(self, runs: Runs, requests: Requests, concurrency_max: int) -> None:
+    def __init__(self, runs: Runs, requests: Requests, concurrency_max: int, rest: Rest = asyncio.sleep) -> None:
+        """`rest` takes seconds."""
         self._runs = runs
+        self._rest = rest
         self._requests = requests
         self._concurrency_max = concurrency_max
         self._task: asyncio.Task[None] | None = None
@@ -116,6 +125,7 @@ class Warmer:
         failures = 0
         while queue:
             place, text = queue.pop()
+            begun_s = time.monotonic()
             try:
                 status = await self._requests.status_of(f"{run_id}-{place}", text)
                 failures = 0
@@ -128,4 +138,5 @@ class Warmer:
                 await self._runs.done(run_id, place, status)
             except OSError as error:
                 return str(error)
+            await self._rest(min(time.monotonic() - begun_s, REST_S_MAX))
         return ""
