@@ -24,6 +24,10 @@ from opswire.chassis.errors import HumanNeededError
 
 HIGH_WATER_FILE = "high_water.json"
 ACCEPTED_FILE = "losses_accepted.jsonl"
+ADVICE = (
+    "nothing is changed until a person has looked; see `opswire audit verify`, and to go on without what is gone "
+    "`opswire audit accept-loss`"
+)
 FORGETS_AFTER_NS = 80 * 86_400 * 1_000_000_000
 """No stream with a mark forgets a message sooner: one that is gone and younger than this was lost or purged."""
 
@@ -134,10 +138,7 @@ class HighWater:
         sentence = self._unreadable or self._missing(stream, place)
         if sentence and not self._adopt(stream, place):
             self.keep()
-            raise StreamBehindError(
-                f"{sentence}; nothing is changed until a person has looked: see `opswire audit verify`, and "
-                "`opswire audit accept-loss` to go on without what is gone"
-            )
+            raise StreamBehindError(f"{sentence}: {ADVICE}")
 
     def _missing(self, stream: str, place: Place) -> str:
         """What is wrong, as the beginning of a sentence; empty when all is well."""
@@ -153,7 +154,7 @@ class HighWater:
     def _adopt(self, stream: str, place: Place) -> bool:
         """Go back to where a person accepted the stream to stand, once for each acceptance."""
         mark = self._marks.get(stream, Mark(0))
-        for loss in read_losses(self._accepted_path):
+        for loss in self.losses():
             fits = loss.stream == stream and loss.lost.sequence >= mark.sequence
             if loss.at_ns <= self._adopted_ns or not fits or loss.now.sequence > place.last.sequence:
                 continue
@@ -165,6 +166,10 @@ class HighWater:
                 callback(loss)
             return True
         return False
+
+    def losses(self) -> list[Loss]:
+        """What persons accepted here, oldest first. Raises OSError."""
+        return read_losses(self._accepted_path)
 
     def accept(self, stream: str, now: Mark, person: str, reason: str, agreed: int | None = None) -> Loss:
         """Write down that a person accepts where the stream stands. Whoever keeps these marks goes on from there."""
