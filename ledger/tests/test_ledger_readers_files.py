@@ -134,9 +134,10 @@ def test_several_messages_and_several_resources_are_read_one_after_the_other(tmp
 
 
 def test_jaegers_answer_and_download_are_read(tmp_path: Path) -> None:
-    spans = [{"traceID": "1", "spanID": "2", "operationName": "op", "startTime": 5, "duration": 7, "processID": "p",
-              "references": [{"refType": "FOLLOWS_FROM", "traceID": "1", "spanID": "9"}],
-              "tags": [{"key": "sampler.type", "value": "probabilistic"}, {"key": "sampler.param", "value": 0.1}]}]  # fmt: skip
+    tags = [{"key": "sampler.type", "value": "probabilistic"}, {"key": "sampler.param", "value": 0.1}]
+    follows = [{"refType": "FOLLOWS_FROM", "traceID": "1", "spanID": "9"}]
+    span = {"traceID": "1", "spanID": "2", "operationName": "op", "startTime": 5, "duration": 7, "processID": "p"}
+    spans = [{**span, "references": follows, "tags": tags}]
     host = [{"key": "hostname", "value": "web-01"}]
     trace = {"traceID": "1", "spans": spans, "processes": {"p": {"serviceName": "shop", "tags": host}}}
     found = []
@@ -144,11 +145,11 @@ def test_jaegers_answer_and_download_are_read(tmp_path: Path) -> None:
         path = tmp_path / str(number)
         path.write_text(json.dumps(document, indent=1))
         found.append(list(read_file(path)))
-    span = found[0][0]
+    read = found[0][0]
     assert found[0] == found[1] == found[2]
-    assert (span.start_ns, span.end_ns, span.parent_id, span.clock_domain) == (5_000, 12_000, None, "web-01")
-    assert span.links == (SpanLink("1", "9"),)
-    assert span.attributes[SAMPLED_SHARE] == 0.1
+    assert (read.start_ns, read.end_ns, read.parent_id, read.clock_domain) == (5_000, 12_000, None, "web-01")
+    assert read.links == (SpanLink("1", "9"),)
+    assert read.attributes[SAMPLED_SHARE] == 0.1
 
 
 REFUSED = {

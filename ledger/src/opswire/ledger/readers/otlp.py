@@ -20,17 +20,22 @@ def read_otlp(document: Mapping[str, Any]) -> Iterator[Span]:
 
     Raises ValueError, which names the part, when it is not of this form.
     """
-    resources = document.get("resourceSpans", document.get("batches"))
-    for resource_spans in _list(resources, "resourceSpans"):
-        resource = resource_spans.get("resource") or {}
-        about = _attributes(resource.get("attributes") or [])
-        service, domain = str(about.get("service.name", "")), clock_domain(about)
-        scopes = resource_spans.get("scopeSpans")
-        if scopes is None:
-            scopes = resource_spans.get("instrumentationLibrarySpans")
-        for scope in _list(scopes, "scopeSpans"):
-            for span in _list(scope.get("spans"), "spans"):
-                yield _span(span, service, domain)
+    try:
+        resources = document.get("resourceSpans", document.get("batches"))
+        for resource_spans in _list(resources, "resourceSpans"):
+            resource = resource_spans.get("resource") or {}
+            about = _attributes(resource.get("attributes") or [])
+            service, domain = str(about.get("service.name", "")), clock_domain(about)
+            scopes = resource_spans.get("scopeSpans")
+            if scopes is None:
+                scopes = resource_spans.get("instrumentationLibrarySpans")
+            for scope in _list(scopes, "scopeSpans"):
+                for span in _list(scope.get("spans"), "spans"):
+                    yield _span(span, service, domain)
+    except KeyError as error:
+        raise ValueError(f"a span without {error}") from error
+    except (TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"a span that is not of OTLP's form: {error}") from error
 
 
 def clock_domain(resource: Mapping[str, object]) -> str:
@@ -43,33 +48,28 @@ def clock_domain(resource: Mapping[str, object]) -> str:
 
 
 def _span(span: dict[str, Any], service: str, domain: str) -> Span:
-    try:
-        attributes = _attributes(span.get("attributes") or [])
-        status = span.get("status") or {}
-        links = span.get("links")
-        parent_id = span.get("parentSpanId")
-        state = span.get("traceState")
-        if state:
-            note_sampling(attributes, state)
-        return Span(
-            identifier(span["traceId"], TRACE_DIGITS),
-            identifier(span["spanId"], SPAN_DIGITS),
-            identifier(parent_id, SPAN_DIGITS) if parent_id else None,
-            service,
-            span.get("name", ""),
-            _named(span.get("kind", 0), KINDS, "SPAN_KIND_"),
-            int(span["startTimeUnixNano"]),
-            int(span["endTimeUnixNano"]),
-            _named(status.get("code", 0), STATUSES, "STATUS_CODE_"),
-            attributes,
-            _links(links) if links else (),
-            domain,
-            request_key(attributes),
-        )
-    except KeyError as error:
-        raise ValueError(f"a span without {error}") from error
-    except (TypeError, AttributeError) as error:
-        raise ValueError(f"a span that is not of OTLP's form: {error}") from error
+    attributes = _attributes(span.get("attributes") or [])
+    status = span.get("status") or {}
+    links = span.get("links")
+    parent_id = span.get("parentSpanId")
+    state = span.get("traceState")
+    if state:
+        note_sampling(attributes, state)
+    return Span(
+        identifier(span["traceId"], TRACE_DIGITS),
+        identifier(span["spanId"], SPAN_DIGITS),
+        identifier(parent_id, SPAN_DIGITS) if parent_id else None,
+        service,
+        span.get("name", ""),
+        _named(span.get("kind", 0), KINDS, "SPAN_KIND_"),
+        int(span["startTimeUnixNano"]),
+        int(span["endTimeUnixNano"]),
+        _named(status.get("code", 0), STATUSES, "STATUS_CODE_"),
+        attributes,
+        _links(links) if links else (),
+        domain,
+        request_key(attributes),
+    )
 
 
 def _links(links: list[dict[str, Any]]) -> tuple[SpanLink, ...]:
