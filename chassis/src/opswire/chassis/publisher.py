@@ -16,6 +16,8 @@ from opswire.chassis.errors import OpswireError, RetryableError
 from opswire.chassis.wire import WireClient
 
 STORE_REFUSED = 10077
+WRONG_SEQUENCE = frozenset({10070, 10071, 10164})
+"""The answers to `Nats-Expected-Last-Sequence`, `-Last-Msg-Id` and `-Last-Subject-Sequence` that no longer hold."""
 
 
 class PublishTimeoutError(RetryableError):
@@ -40,6 +42,12 @@ class PublishRefusedError(OpswireError):
     """The broker refuses the message for good: too large, wrong stream."""
 
     code = "publish_refused"
+
+
+class OvertakenError(PublishRefusedError):
+    """A compare and set that lost: somebody else has written since."""
+
+    code = "overtaken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +86,8 @@ class Publisher:
     async def publish(self, subject: str, header: bytes, body: bytes, timeout_s: float = 2.0) -> Stored:
         """Store one message; `header` as WireClient.publish_now takes it.
 
-        Raises PublishTimeoutError (it may be stored), BrokerAwayError, SubjectTakenError or PublishRefusedError.
+        Raises PublishTimeoutError (it may be stored), BrokerAwayError, SubjectTakenError, OvertakenError or
+        PublishRefusedError.
         """
         loop = asyncio.get_running_loop()
         self._next += 1
@@ -108,6 +117,8 @@ def _stored(subject: str, answer: dict[str, Any]) -> Stored:
     # The broker has one code for every refusal of its store; only the words tell a taken subject from a full stream.
     if error.get("err_code") == STORE_REFUSED and "per subject" in str(error.get("description")):
         raise SubjectTakenError(f"{subject} holds a message already")
+    if error.get("err_code") in WRONG_SEQUENCE:
+        raise OvertakenError(f"{subject} was written by somebody else meanwhile")
     if error.get("code") == 503 or error.get("err_code") == STORE_REFUSED:
         raise BrokerAwayError(f"the broker cannot store just now: {error.get('description')}")
     raise PublishRefusedError(f"the broker refuses {subject}: {error.get('description')}")
