@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from opswire.chassis.metrics_histogram import Histogram
 from opswire.chassis.telemetry import Span
-from prometheus_client import CollectorRegistry
+from opswire.contracts.types import FinishStatus
+from prometheus_client import CollectorRegistry, Counter
 
 WORK_BUCKETS_S = (
     *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
@@ -88,6 +89,9 @@ class SpanMetrics:
         self._database = made["db_client_operation_duration_seconds"]
         self._stage = made["opswire_stage_duration_seconds"]
         self._request = made["opswire_request_duration_seconds"]
+        finished = Counter("opswire_requests_finished_total", "Outcomes that stand.", ["outcome"], registry=registry)
+        # There from the start, so that the first failure is a rise from zero and not a series that appears.
+        self._finished = {status.value: finished.labels(status.value) for status in FinishStatus}
 
     def write(self, spans: Sequence[Span]) -> None:
         """Count a batch."""
@@ -125,8 +129,9 @@ class SpanMetrics:
         system = str(attributes.get("messaging.system", ""))
         self._send.of(system, "send", template, _error(span)).observe(duration_s, *trace)
         outcome, total_ms = attributes.get("opswire.outcome"), attributes.get("opswire.request.duration_ms")
-        if outcome and isinstance(total_ms, float) and attributes.get("opswire.published") is True:
+        if outcome in self._finished and isinstance(total_ms, float) and attributes.get("opswire.published") is True:
             self._request.of(str(outcome)).observe(total_ms / 1e3, *trace)
+            self._finished[str(outcome)].inc()
 
     def _asked(self, span: Span, duration_s: float, trace: tuple[str, str, float]) -> None:
         attributes = span.attributes
