@@ -201,11 +201,12 @@ def _unique(spans: Iterable[Span]) -> tuple[dict[Key, Node], int]:
     return found, duplicates
 
 
-def _rank(node: Node) -> tuple[int, str]:
+def _rank(node: Node) -> tuple[int, int, int, str]:
     # Any total order that looks at nothing but the spans will do; the longest says most.
-    return node.end - node.start, repr((node.span.kind, node.span.name, node.span.parent_id, node.span.service)) + repr(
-        sorted(node.span.attributes.items(), key=repr)
-    )
+    span = node.span
+    told = (span.kind, span.name, span.parent_id, span.service, span.status, span.clock_domain, span.request_key)
+    rest = repr((told, span.links, sorted(span.attributes.items(), key=repr)))
+    return node.end - node.start, span.start_ns, span.end_ns, rest
 
 
 def _by_time(node: Node) -> tuple[int, int, Key]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 from opswire.ledger.model import Span, SpanLink
 
@@ -147,3 +148,47 @@ def _broken_span(chance: random.Random, ids: list[str], extent: int) -> Span:
         clock_domain=chance.choice(("one", "two")),
         request_key=chance.choice(("cli/r1", "cli/r1", None, "other/r2")),
     )
+
+
+def damaged_spans(seed: int) -> list[Span]:
+    """Sound requests and trees of up to 60 spans, then damaged: dropped, shuffled, skewed, reversed, orphaned, cyclic,
+    duplicated, each by chance."""
+    chance = random.Random(seed)  # noqa: S311  a test's seed
+    builder = TraceBuilder(base_ns=1_000_000_000)
+    spans = whole_request(builder) if chance.random() < 0.3 else _tree(builder, chance)
+    spans = [span for span in spans if chance.random() > 0.1]
+    hosts = {service: (chance.choice(("here", "there")), chance.randrange(-50, 50)) for service in _SERVICES}
+    spans = [_damaged(span, spans, chance, *hosts[span.service]) for span in spans]
+    spans += [
+        replace(chance.choice(spans), end_ns=chance.randrange(10**9)) for _ in range(chance.randrange(3)) if spans
+    ]
+    chance.shuffle(spans)
+    return spans
+
+
+_SERVICES = ("intent", "assets", "executor")
+_NAMES = ("step", "inventory query", "tcp web-01", "llm_request")
+
+
+def _tree(builder: TraceBuilder, chance: random.Random) -> list[Span]:
+    root = builder.process("submitted", "intent", 0, 1, 1_000)
+    while len(builder.spans) < chance.randrange(2, 60):
+        parent = chance.choice(builder.spans)
+        start = (parent.start_ns - builder.base_ns) / MILLISECOND_NS
+        length = (parent.end_ns - parent.start_ns) / MILLISECOND_NS
+        begin = start + length * chance.random() * 0.9
+        end = begin + (start + length - begin) * chance.random()
+        stage = chance.choice(("cache.lookup", "tool.run", "llm.unsplit", None))
+        builder.add(chance.choice(_NAMES), chance.choice(_SERVICES), begin, end, parent, stage=stage)
+    builder.send("finished", "executor", 990, 995, root)
+    return builder.spans
+
+
+def _damaged(span: Span, spans: Sequence[Span], chance: random.Random, host: str, ahead_ms: int) -> Span:
+    shift = ahead_ms * MILLISECOND_NS if host == "there" else 0
+    start, end = span.start_ns + shift, span.end_ns + shift
+    if chance.random() < 0.05:
+        start, end = end, start
+    parent_id = chance.choice([one.span_id for one in spans]) if chance.random() < 0.05 else span.parent_id
+    key = None if chance.random() < 0.1 else span.request_key
+    return replace(span, start_ns=start, end_ns=end, parent_id=parent_id, clock_domain=host, request_key=key)
