@@ -29,7 +29,7 @@ class Sender:
     def __init__(self, service: str, client: WireClient, publisher: Publisher, facts: Facts) -> None:
         self._source = f"/opswire/{service}"
         self._client = client
-        self._publisher = publisher
+        self.publisher = publisher
         self._constant_lines: dict[str, str] = {}
         self.facts = facts
 
@@ -58,7 +58,7 @@ class Sender:
                 current.attributes["messaging.nats.stream.sequence"] = fact.sequence
                 current.attributes["opswire.published"] = fact.ours
                 return fact.ours
-            stored = await self._publisher.publish(subject, header, body)
+            stored = await self.publisher.publish(subject, header, body)
             current.attributes["messaging.nats.stream.sequence"] = stored.sequence
             return True
 

@@ -13,7 +13,7 @@ from opswire.chassis.errors import OpswireError
 from opswire.chassis.service import Service
 from opswire.contracts.request_finished.endings import ended
 from opswire.contracts.routes import REQUEST_FINISHED, REQUEST_SUBMITTED
-from opswire.intent.adapters.deadline_ticks import DeadlineTicks
+from opswire.chassis.ticks import DeadlineTicks
 from opswire.intent.adapters.demotions import Demotions
 from opswire.intent.adapters.model_access import ModelAccess
 from opswire.intent.adapters.opinion_codec import OpinionCodec

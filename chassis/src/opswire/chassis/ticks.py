@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 
 from opswire.chassis.sending import Sender
-from opswire.contracts.deadlines_due import DeadlinesDue
 from opswire.contracts.envelope import rfc3339
 from opswire.contracts.routes import DEADLINES_DUE, schedule_subject
 
@@ -45,4 +44,4 @@ class DeadlineTicks:
             "Nats-Schedule": f"@at {rfc3339(due_s * SECOND_NS)}",
             "Nats-Schedule-Target": DEADLINES_DUE.subject(due_s=str(due_s)),
         }
-        await sender.send(DEADLINES_DUE, schedule_subject(due_s), DeadlinesDue(due_s=due_s), extra_headers=timing)
+        await sender.send(DEADLINES_DUE, schedule_subject(due_s), DEADLINES_DUE.message(due_s=due_s), extra_headers=timing)
