@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import cache
 from importlib.metadata import version
 
@@ -10,22 +11,39 @@ from opswire.chassis.caching.invalidator import Invalidator
 from opswire.chassis.caching.valkey import Valkey
 from opswire.chassis.delivery import Delivery
 from opswire.chassis.errors import OpswireError
+from opswire.chassis.high_water import HighWater
 from opswire.chassis.service import Service
+from opswire.chassis.stream_guard import StreamGuard
 from opswire.contracts.context_resolved import ContextResolved
 from opswire.contracts.request_finished.endings import ended
-from opswire.contracts.routes import CONTEXT_RESOLVED, DEADLINES_DUE, REQUEST_FINISHED
+from opswire.contracts.routes import (
+    APPROVAL_GIVEN,
+    CANCELLATION_REQUESTED,
+    CONTEXT_RESOLVED,
+    DEADLINES_DUE,
+    REQUEST_FINISHED,
+)
 from opswire.executor.adapters.invalidations import AcknowledgedInvalidations
+from opswire.executor.adapters.modes import Modes
 from opswire.executor.adapters.open_requests import OpenRequests
 from opswire.executor.adapters.overdue_ender import OverdueEnder
+from opswire.executor.adapters.progress import Progress
 from opswire.executor.adapters.result_codec import ResultCodec
+from opswire.executor.adapters.rule_files import RuleFiles
 from opswire.executor.adapters.tools import Drivers
-from opswire.executor.errors import NoAutomaticPlanError, ToolError
+from opswire.executor.handlers.approval_given import HandleApprovalGiven
+from opswire.executor.handlers.cancellation_requested import HandleCancellationRequested
 from opswire.executor.handlers.context_resolved import HandleContextResolved
 from opswire.executor.handlers.deadlines_due import HandleDeadlinesDue
-from opswire.executor.rules.caching import CACHING, FAILURE_TTL_S, is_failure
+from opswire.executor.rules.caching import FAILURE_TTL_S, is_failure
+from opswire.executor.rules.packaged import packaged_catalogue
 from opswire.executor.settings import ExecutorSettings
-from opswire.executor.usecases.finish import references_of
+from opswire.executor.usecases.finish import refused
 from opswire.executor.usecases.kept_results import Kept, KeptResults
+from opswire.executor.usecases.loosen import may_loosen
+from opswire.executor.usecases.plan import make_plan
+from opswire.executor.usecases.proceed import Proceed
+from opswire.executor.wiring import Wiring
 
 
 def create_app(settings: ExecutorSettings | None = None) -> Service:
@@ -36,15 +54,27 @@ def create_app(settings: ExecutorSettings | None = None) -> Service:
     service.at_end.append(drivers.close)
     invalidator = Invalidator(service.bus, service.log)
     service.before_start.append(invalidator.start)
-    invalidations = AcknowledgedInvalidations(invalidator)
-    handler = HandleContextResolved(drivers.tools, _kept_results(service, settings), invalidations)
-    service.on(CONTEXT_RESOLVED, handler)
-    service.end_request = end_request
+    rules = RuleFiles(settings.policy_file, settings.people_file)
+    modes = Modes(lambda message: may_loosen(message, rules.people()))
+    stream_guard = StreamGuard(service.bus.request_json, HighWater(settings.state_dir))
+    progress = Progress(lambda: service.sender)
+
+    @cache
+    def proceed() -> Proceed:
+        # Not before the service is connected: client and sender exist only then.
+        invalidations = AcknowledgedInvalidations(invalidator)
+        return Wiring(service, drivers.tools, progress, rules, modes, stream_guard, invalidations).proceed(make_plan)
 
     @cache
     def overdue_ender() -> OverdueEnder:
-        # Not before the service is connected: client and sender exist only then.
-        return OverdueEnder(OpenRequests(service.bus.client, service.sender.facts), service.sender)
+        return OverdueEnder(OpenRequests(service.bus.client, service.sender.facts), service.sender, proceed())
+
+    async def get_ready() -> None:
+        await asyncio.to_thread(stream_guard.high_water.load)
+        await modes.ask(service.bus.client)
+
+    async def follow_modes() -> None:
+        await modes.follow(service.bus.client)
 
     async def end_overdue() -> None:
         await overdue_ender().end_overdue()
@@ -52,8 +82,17 @@ def create_app(settings: ExecutorSettings | None = None) -> Service:
     async def sweep() -> None:
         await overdue_ender().sweep(settings.sweep_interval_s)
 
+    service.on(
+        CONTEXT_RESOLVED,
+        HandleContextResolved(drivers.tools, _kept_results(service, settings), progress, proceed),
+    )
+    service.on(APPROVAL_GIVEN, HandleApprovalGiven(proceed))
+    service.on(CANCELLATION_REQUESTED, HandleCancellationRequested(proceed))
     service.on(DEADLINES_DUE, HandleDeadlinesDue(end_overdue))
-    service.background.append(sweep)
+    service.end_request = end_request
+    service.details["mode"] = lambda: {"mode": modes.mode, "reason": modes.reason}
+    service.before_start.append(get_ready)
+    service.background += [follow_modes, sweep]
     return service
 
 
@@ -68,7 +107,7 @@ def _kept_results(service: Service, settings: ExecutorSettings) -> KeptResults:
         service.log,
         valkey,
         service.metrics,
-        max(each.ttl_s for each in CACHING.values()),
+        packaged_catalogue().ttl_s_max,
         enabled=settings.cache == "on",
         family=lambda key: key.partition(":")[0],
         is_negative=lambda kept: is_failure(kept.result),
@@ -78,12 +117,17 @@ def _kept_results(service: Service, settings: ExecutorSettings) -> KeptResults:
 
 
 async def end_request(delivery: Delivery, error: OpswireError) -> None:
-    """Publish the outcome of a request that cannot go on; rows that were found all the same go with it."""
+    """Publish the outcome of a request that cannot go on; rows that were found all the same go with it.
+
+    A word or a wish about a request that cannot be read ends that message alone: anybody could send one.
+    """
+    if delivery.route in (APPROVAL_GIVEN, CANCELLATION_REQUESTED):
+        return
     mark = delivery.mark("executor")
-    known = delivery.message if isinstance(delivery.message, ContextResolved) else None
-    outcome = ended(delivery.variables["request_id"], error.failure, delivery.stored_ns, mark.sent_ns, known, (), mark)
-    if known is not None:
-        outcome = outcome.model_copy(update={"assets": references_of(known)})
-    if isinstance(error, NoAutomaticPlanError | ToolError) and error.answer is not None:
-        outcome = outcome.model_copy(update={"answer": error.answer})
+    if isinstance(delivery.message, ContextResolved):
+        outcome = refused(delivery.message, error, mark)
+    else:
+        outcome = ended(
+            delivery.variables["request_id"], error.failure, delivery.stored_ns, mark.sent_ns, None, (), mark
+        )
     await delivery.publish(REQUEST_FINISHED, outcome)

@@ -23,6 +23,11 @@ class ExecutorSettings(ServiceSettings):
     connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
     sweep_interval_s: Annotated[float, Field(gt=0, le=600)] = 20.0
 
+    policy_file: Path | None = None
+    """What may be done and by whose leave; none takes the policy that comes with the package."""
+    people_file: Path | None = None
+    """Who may approve; none takes the package's own, in which there is nobody."""
+
     def drivers(self) -> DriverSettings:
         """What the drivers need of these settings."""
         return DriverSettings(

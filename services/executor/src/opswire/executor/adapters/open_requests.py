@@ -21,11 +21,13 @@ from opswire.chassis.errors import PoisonError
 from opswire.chassis.facts import Facts
 from opswire.chassis.publisher import BrokerAwayError
 from opswire.chassis.reading import read_message
+from opswire.contracts.approval_requested import ApprovalRequested
 from opswire.contracts.request_submitted import RequestSubmitted
-from opswire.contracts.routes import FACTS, REQUEST_FINISHED, REQUEST_SUBMITTED
+from opswire.contracts.routes import APPROVAL_DECIDED, APPROVAL_REQUESTED, FACTS, REQUEST_FINISHED, REQUEST_SUBMITTED
 from opswire.contracts.types import DEADLINE_MS_DEFAULT, DEADLINE_MS_MAX, REQUEST_ID_PATTERN, SOURCE_PATTERN
 
 READING_TIMEOUT_S = 60.0
+_FOLLOWED = (REQUEST_SUBMITTED, APPROVAL_REQUESTED, APPROVAL_DECIDED, REQUEST_FINISHED)
 
 
 def is_key(source: str, request_id: str) -> bool:
@@ -36,12 +38,17 @@ def is_key(source: str, request_id: str) -> bool:
 
 @dataclass(slots=True)
 class OpenRequest:
-    """One request without an outcome. Times in nanoseconds since 1970; the deadline is None until it was read."""
+    """One request without an outcome. Times in nanoseconds since 1970; the deadline is None until it was read.
+
+    `round` is the last in which people were asked, 0 where they were not; `is_decided`, whether that one is.
+    """
 
     source: str
     request_id: str
     accepted_ns: int
     deadline_ns: int | None = None
+    round: int = 0
+    is_decided: bool = False
 
 
 class OpenRequests:
@@ -72,6 +79,24 @@ class OpenRequests:
         self._open.pop((request.source, request.request_id), None)
 
     async def _deadline_ns(self, request: OpenRequest) -> int:
+        if request.round:
+            return await self._approval_deadline_ns(request)
+        return await self._own_deadline_ns(request)
+
+    async def _approval_deadline_ns(self, request: OpenRequest) -> int:
+        """Until when people may decide, and once they have, until when the plan may run."""
+        variables = {"source": request.source, "request_id": request.request_id, "round": str(request.round)}
+        message = await self._facts.read_message(APPROVAL_REQUESTED.subject(**variables))
+        if message is None:
+            return await self._own_deadline_ns(request)
+        try:
+            body, _ = read_message(APPROVAL_REQUESTED, message.data, {})
+        except PoisonError:
+            return await self._own_deadline_ns(request)
+        assert isinstance(body, ApprovalRequested)
+        return body.deadline_ns if request.is_decided else body.expires_ns
+
+    async def _own_deadline_ns(self, request: OpenRequest) -> int:
         subject = REQUEST_SUBMITTED.subject(source=request.source, request_id=request.request_id)
         message = await self._facts.read_message(subject)
         deadline_ms = DEADLINE_MS_DEFAULT
@@ -91,11 +116,23 @@ class OpenRequests:
         for message in messages:
             _, sequence, stored_ns = ack_metadata(message.reply)
             self._next_sequence = sequence + 1
-            _, _, source, request_id, kind = message.subject.split(".")
+            _, _, source, request_id, kind, *rest = message.subject.split(".")
             if kind == "finished":
                 self._open.pop((source, request_id), None)
+            elif kind == "approval":
+                self._asked((source, request_id), *rest)
             elif is_key(source, request_id):  # to any other no outcome can be addressed; its reader parks it
                 self._open[source, request_id] = OpenRequest(source, request_id, stored_ns)
+
+    def _asked(self, key: tuple[str, str], number: str, kind: str) -> None:
+        """A round was asked or decided: another deadline counts from now on."""
+        request = self._open.get(key)
+        if request is None or not number.isdigit():
+            return
+        if kind == "requested" and int(number) > request.round:
+            request.round, request.is_decided, request.deadline_ns = int(number), False, None
+        elif kind == "decided" and int(number) == request.round:
+            request.is_decided, request.deadline_ns = True, None
 
     async def _new_messages(self) -> list[Msg]:
         found: list[Msg] = []
@@ -124,7 +161,7 @@ class OpenRequests:
             "mem_storage": True,
             "num_replicas": 1,
             "inactive_threshold": int(5e9),
-            "filter_subjects": [REQUEST_SUBMITTED.wildcard, REQUEST_FINISHED.wildcard],
+            "filter_subjects": [route.wildcard for route in _FOLLOWED],
         }
         if self._next_sequence is None:
             begin_s = time.time() - DEADLINE_MS_MAX / 1000 - 60

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from opswire.chassis.errors import OpswireError
 from opswire.contracts.context_resolved import ContextResolved
 from opswire.contracts.findings import Mark
 from opswire.contracts.request_finished import Answer, AssetReference, RequestFinished
-from opswire.contracts.request_finished.endings import timings_of
+from opswire.contracts.request_finished.endings import ended, timings_of
 from opswire.contracts.types import FinishStatus
+from opswire.executor.errors import NoAutomaticPlanError, ToolError
 
 
 def finished(context: ContextResolved, answer: Answer, mark: Mark) -> RequestFinished:
@@ -19,6 +21,15 @@ def finished(context: ContextResolved, answer: Answer, mark: Mark) -> RequestFin
         assets=references_of(context),
         timings=timings_of(context.accepted_ns, mark.sent_ns, [*context.marks, mark]),
     )
+
+
+def refused(context: ContextResolved, error: OpswireError, mark: Mark) -> RequestFinished:
+    """The outcome of a request that cannot go on; rows that were found all the same go with it."""
+    outcome = ended(context.request_id, error.failure, context.accepted_ns, mark.sent_ns, context, (), mark)
+    update: dict[str, object] = {"assets": references_of(context)}
+    if isinstance(error, NoAutomaticPlanError | ToolError) and error.answer is not None:
+        update["answer"] = error.answer
+    return outcome.model_copy(update=update)
 
 
 def references_of(context: ContextResolved) -> list[AssetReference]:

@@ -6,22 +6,31 @@ the refusals of errors.py.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 
-import orjson
+from opswire.chassis.statements import digest_of_steps
 from opswire.contracts.context_resolved import ContextResolved
 from opswire.contracts.plan_made import PlanMade, Step
 from opswire.contracts.request_finished import Answer
-from opswire.contracts.taxonomy import INTENTS, Effect, IntentName
+from opswire.contracts.taxonomy import INTENTS, IntentName
 from opswire.contracts.types import STEPS_MAX
 from opswire.executor.errors import (
-    ApprovalRequiredError,
     NoAutomaticPlanError,
     OutOfScopeError,
     TooManyTargetsError,
 )
+from opswire.executor.rules.catalogue import Catalogue
 from opswire.executor.rules.cells import listed
+from opswire.executor.usecases.plan_changes import (
+    plan_backup,
+    plan_command,
+    plan_config,
+    plan_delete,
+    plan_release,
+    plan_restore,
+    plan_scale,
+    plan_units,
+)
 from opswire.executor.usecases.plan_connectivity import plan_connectivity
 from opswire.executor.usecases.plan_reads import (
     plan_file,
@@ -46,13 +55,24 @@ PLANNERS: dict[IntentName, Planner] = {
     IntentName.DIAGNOSE_CONNECTIVITY: plan_connectivity,
     IntentName.FILE_READ: plan_file,
     IntentName.SYSTEM_HELP: plan_help,
+    IntentName.SERVICE_RESTART: plan_units,
+    IntentName.SERVICE_START: plan_units,
+    IntentName.SERVICE_STOP: plan_units,
+    IntentName.SERVICE_SCALE: plan_scale,
+    IntentName.COMMAND_RUN: plan_command,
+    IntentName.CONFIG_UPDATE: plan_config,
+    IntentName.RELEASE_DEPLOY: plan_release,
+    IntentName.RELEASE_ROLLBACK: plan_release,
+    IntentName.DATA_BACKUP: plan_backup,
+    IntentName.DATA_RESTORE: plan_restore,
+    IntentName.DATA_DELETE: plan_delete,
 }
 
 
-def make_plan(context: ContextResolved) -> PlanMade:
-    """The plan for a read intent. The same context always gives the same plan.
+def make_plan(context: ContextResolved, catalogue: Catalogue | None = None) -> PlanMade:
+    """The plan of an intent that has one obvious way. The same context and catalogue always give the same plan.
 
-    Raises ApprovalRequiredError for what would change something, OutOfScopeError, NoAutomaticPlanError (with the
+    Raises OutOfScopeError, NoAutomaticPlanError (with the
     alerts as rows), IncompleteRequestError, TooManyTargetsError or PathRefusedError.
     """
     intent = context.intent.name
@@ -61,30 +81,24 @@ def make_plan(context: ContextResolved) -> PlanMade:
             "This is not a question about operations; ask about hosts, services, their state, logs, files or "
             'connections, for example "is checkout running on web-01?".'
         )
-    if INTENTS[intent].effect in (Effect.WRITE, Effect.DESTROY):
-        raise ApprovalRequiredError(
-            f"{_understood(context)} This would change something and needs an approval, which cannot be given yet, "
-            "so nothing was done."
-        )
     planner = PLANNERS.get(intent)
     if planner is None:
         raise _no_plan(context)
-    return _numbered(context, planner(context))
+    return _numbered(context, planner(context), catalogue)
 
 
 def digest_of(steps: Sequence[Step]) -> str:
     """SHA-256, in lower-case hexadecimal, of the canonical JSON of the steps: sorted keys, no white space, UTF-8."""
-    body = [step.model_dump(mode="json", exclude_none=True) for step in steps]
-    return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return digest_of_steps(step.model_dump(mode="json", exclude_none=True) for step in steps)
 
 
-def _numbered(context: ContextResolved, drafts: list[StepDraft]) -> PlanMade:
+def _numbered(context: ContextResolved, drafts: list[StepDraft], catalogue: Catalogue | None) -> PlanMade:
     if len(drafts) > STEPS_MAX:
         raise TooManyTargetsError(
-            f"This would take {len(drafts)} checks and at most {STEPS_MAX} are made for one request; "
+            f"This would take {len(drafts)} steps and at most {STEPS_MAX} are made for one request; "
             "name fewer assets, or one environment, type or site."
         )
-    steps = [draft.step(number) for number, draft in enumerate(drafts, start=1)]
+    steps = [draft.step(number, context.request_id, catalogue) for number, draft in enumerate(drafts, start=1)]
     return PlanMade(request_id=context.request_id, intent=context.intent.name, steps=steps, digest=digest_of(steps))
 
 

@@ -33,7 +33,7 @@ RESERVE_S_MAX = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class _Running:
+class Running:
     """What the steps of one plan share. `ends_at` is of the loop's clock."""
 
     tools: Tools
@@ -62,12 +62,10 @@ async def run_plan(
     that they share (HostUnreachableError, ...), or ToolError when they differ; its `answer` then holds the rows.
     """
     calls = _checked_calls(plan, context)
-    budget_s = _budget_s(deadline_ns, clock_ns)
-    ends_at = asyncio.get_running_loop().time() + budget_s
-    running = _Running(tools, asyncio.Semaphore(PARALLEL_MAX), ends_at, kept, fresh)
+    running = running_until(deadline_ns, tools, clock_ns, kept=kept, fresh=fresh)
     if len(calls) == 1:  # the common case, and no task is needed for it
-        return _answer(context, [await _run_step(calls[0], running)])
-    tasks = [asyncio.ensure_future(_run_step(call, running)) for call in calls]
+        return _answer(context, [await run_step(calls[0], running)])
+    tasks = [asyncio.ensure_future(run_step(call, running)) for call in calls]
     try:
         outcomes = await asyncio.gather(*tasks)
     finally:
@@ -77,17 +75,32 @@ async def run_plan(
     return _answer(context, outcomes)
 
 
+def running_until(
+    deadline_ns: int,
+    tools: Tools,
+    clock_ns: Callable[[], int] = time.time_ns,
+    *,
+    kept: KeptResults | None = None,
+    fresh: bool = False,
+) -> Running:
+    """What steps share that must be done by a deadline. Raises DeadlineError when no time is left."""
+    ends_at = asyncio.get_running_loop().time() + _budget_s(deadline_ns, clock_ns)
+    return Running(tools, asyncio.Semaphore(PARALLEL_MAX), ends_at, kept, fresh)
+
+
 def _checked_calls(plan: PlanMade, context: ContextResolved) -> list[ToolCall]:
     if plan.request_id != context.request_id or plan.intent is not context.intent.name:
         raise PlanChangedError("The plan belongs to another request; nothing of it is run.")
     if plan.digest != digest_of(plan.steps):
         raise PlanChangedError("The plan is not the one that was hashed; nothing of it is run.")
-    return [_call(step, context) for step in plan.steps]
+    changing = [step.tool for step in plan.steps if step.effect not in (Effect.NONE, Effect.READ)]
+    if changing:
+        raise ApprovalRequiredError(f"{changing[0]} would change something; only the claim protocol runs it.")
+    return [call_of(step, context) for step in plan.steps]
 
 
-def _call(step: Step, context: ContextResolved) -> ToolCall:
-    if step.effect not in (Effect.NONE, Effect.READ):
-        raise ApprovalRequiredError(f"{step.tool} would change something and needs an approval.")
+def call_of(step: Step, context: ContextResolved) -> ToolCall:
+    """The call of a step on the assets of the context. Raises PlanChangedError where they are not those planned for."""
     asset = asset_by_id(context, step.asset_id) if step.asset_id is not None else None
     if step.asset_id is not None and (asset is None or asset.generation != step.asset_generation):
         raise PlanChangedError(f"Asset {step.asset_id} is not the one that was planned for; ask again.")
@@ -104,7 +117,8 @@ def _budget_s(deadline_ns: int, clock_ns: Callable[[], int]) -> float:
     return budget_s
 
 
-async def _run_step(call: ToolCall, running: _Running) -> StepOutcome:
+async def run_step(call: ToolCall, running: Running) -> StepOutcome:
+    """One step that only reads, within the slots and the time that the plan has left. Never raises for the tool."""
     async with running.slots:
         attributes: dict[str, str | int | float | bool] = {"opswire.tool": call.step.tool, "step": call.step.number}
         if call.asset is not None:
@@ -123,7 +137,7 @@ async def _run_step(call: ToolCall, running: _Running) -> StepOutcome:
             return StepOutcome(call, result=found.result, age_s=found.age_s)
 
 
-async def _limited(call: ToolCall, running: _Running) -> Found:
+async def _limited(call: ToolCall, running: Running) -> Found:
     tool = running.tools.get(call.step.tool)
     if tool is None:
         raise ToolError(f"no tool {call.step.tool} is known here")

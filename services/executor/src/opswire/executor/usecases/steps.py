@@ -1,31 +1,15 @@
-"""The tools a plan may name, how long each may take, and a step before it has its number."""
+"""A step before it has its number. What its tool does, and how long it may take, the catalogue says."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from opswire.contracts.findings import Asset
-from opswire.contracts.plan_made import Step
-from opswire.contracts.taxonomy import Effect
-
-# Milliseconds. Long enough for a login on a busy host, short enough that several fit into the default deadline of 30 s.
-TIMEOUTS_MS: dict[str, int] = {
-    "inventory.list": 1_000,
-    "inventory.count": 1_000,
-    "inventory.get": 1_000,
-    "system.help": 1_000,
-    "ssh.host_status": 10_000,
-    "ssh.unit_status": 10_000,
-    "ssh.host_load": 10_000,
-    "ssh.log_tail": 15_000,
-    "ssh.file_read": 15_000,
-    "ssh.port_check": 10_000,
-    "http.check": 5_000,
-    "tcp.connect": 5_000,
-    "tls.inspect": 5_000,
-    "dns.resolve": 5_000,
-}
+from opswire.contracts.plan_made import Call, Step
+from opswire.executor.rules.catalogue import CallDraft, Catalogue
+from opswire.executor.rules.packaged import packaged_catalogue
+from opswire.executor.rules.parameters import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +18,37 @@ class StepDraft:
 
     tool: str
     asset: Asset | None = None
-    arguments: Mapping[str, str | int | bool] = field(default_factory=dict)
+    arguments: Mapping[str, Value] = field(default_factory=dict)
+    after: tuple[int, ...] = ()
 
-    def step(self, number: int) -> Step:
-        """The step as it goes into the plan. Every tool here only reads."""
+    def coming_after(self, *numbers: int) -> StepDraft:
+        """The same, to be begun only when the steps of these numbers have succeeded."""
+        return replace(self, after=numbers)
+
+    def step(self, number: int, request_id: str, catalogue: Catalogue | None = None) -> Step:
+        """The step as it goes into the plan, by this catalogue, or by the package's own, with its probe and reverse.
+
+        Raises BadArgumentError or PathRefusedError where the tool does not take these arguments.
+        """
+        catalogue = catalogue or packaged_catalogue()
+        catalogue.check(self.tool, self.arguments)
+        entry = catalogue.entry(self.tool)
         return Step(
             number=number,
             tool=self.tool,
-            effect=Effect.READ,
+            effect=entry.effect,
+            risk=entry.risk,
             asset_id=self.asset.id if self.asset else None,
             asset_generation=self.asset.generation if self.asset else None,
             arguments=dict(self.arguments),
-            timeout_ms=TIMEOUTS_MS[self.tool],
+            timeout_ms=entry.timeout_ms,
+            after=list(self.after),
+            verification=_call(catalogue.verification_of(self.tool, self.arguments, request_id, number)),
+            reverse=_call(catalogue.reverse_of(self.tool, self.arguments, request_id, number)),
         )
+
+
+def _call(draft: CallDraft | None) -> Call | None:
+    if draft is None:
+        return None
+    return Call(tool=draft.tool, arguments=dict(draft.arguments), timeout_ms=draft.timeout_ms)

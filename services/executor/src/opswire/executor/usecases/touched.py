@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from opswire.contracts.context_resolved import ContextResolved
-from opswire.contracts.plan_made import PlanMade
+from opswire.contracts.plan_made import Step
 from opswire.contracts.taxonomy import Effect
 from opswire.executor.rules.caching import asset_tags
 from opswire.executor.rules.targets import asset_by_id, host_of
@@ -18,13 +19,13 @@ class Invalidations(Protocol):
         """Returns when no process serves what carries any of `tags`. Raises RetryableError when it could not be."""
 
 
-def touched_tags(plan: PlanMade, context: ContextResolved) -> list[str]:
-    """The assets that the changing steps of a plan touch, their hosts and their targets; none where all only look.
+def touched_tags(steps: Iterable[Step], context: ContextResolved) -> list[str]:
+    """The assets that the changing steps touch, their hosts and their targets; none where all only look.
 
     What lives on a host carries the host's tag as well, so a host that is touched covers it.
     """
     tags: list[str] = []
-    for step in plan.steps:
+    for step in steps:
         if step.effect in (Effect.NONE, Effect.READ):
             continue
         asset = asset_by_id(context, step.asset_id)
@@ -35,8 +36,8 @@ def touched_tags(plan: PlanMade, context: ContextResolved) -> list[str]:
     return list(dict.fromkeys(tags))
 
 
-async def invalidate_touched(plan: PlanMade, context: ContextResolved, invalidations: Invalidations) -> None:
-    """Return when no cache serves what the plan touched, whether its steps succeeded, failed or are unknown."""
-    tags = touched_tags(plan, context)
+async def invalidate_touched(steps: Iterable[Step], context: ContextResolved, invalidations: Invalidations) -> None:
+    """Return when no cache serves what the steps touched, whether they succeeded, failed or are unknown."""
+    tags = touched_tags(steps, context)
     if tags:
         await invalidations.invalidate(tags, f"request:{context.request_id}")

@@ -1,0 +1,209 @@
+"""The facts of one request, read in one question to the broker, and added one by one, each once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, cast
+
+import orjson
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from opswire.chassis.errors import PoisonError, RetryableError
+from opswire.chassis.publisher import BrokerAwayError
+from opswire.chassis.reading import read_message
+from opswire.chassis.sending import Sender
+from opswire.chassis.wire import WireClient
+from opswire.contracts.approval_decided import ApprovalDecided
+from opswire.contracts.approval_given import ApprovalGiven
+from opswire.contracts.approval_requested import ApprovalRequested
+from opswire.contracts.message import Message, MessageT
+from opswire.contracts.route import Route
+from opswire.contracts.routes import (
+    APPROVAL_DECIDED,
+    APPROVAL_GIVEN,
+    APPROVAL_REQUESTED,
+    CANCELLATION_REQUESTED,
+    CONTEXT_RESOLVED,
+    FACTS,
+    PLAN_MADE,
+    REQUEST_FINISHED,
+    STEP_CLAIMED,
+    STEP_FINISHED,
+)
+from opswire.contracts.step_finished import StepFinished
+from opswire.executor.usecases.story import Given, Key, Round, Story
+
+READ_TIMEOUT_S = 5.0
+FACTS_MAX = 2_000
+_ROUTES = (
+    CONTEXT_RESOLVED,
+    PLAN_MADE,
+    APPROVAL_REQUESTED,
+    APPROVAL_GIVEN,
+    APPROVAL_DECIDED,
+    STEP_CLAIMED,
+    STEP_FINISHED,
+    CANCELLATION_REQUESTED,
+    REQUEST_FINISHED,
+)
+_Found = tuple[Route, dict[str, str], Message, Msg]
+
+
+class Journal:
+    """One per process."""
+
+    def __init__(self, client: WireClient, sender: Sender) -> None:
+        self._client = client
+        self._sender = sender
+
+    async def read(self, key: Key) -> Story:
+        """Every fact of the request as it stands. Raises RetryableError when the broker cannot be asked."""
+        found = [each for message in await self._messages(key) if (each := _read(message)) is not None]
+        by_route: dict[str, list[_Found]] = {route.stem: [] for route in _ROUTES}
+        for each in found:
+            by_route[each[0].stem].append(each)
+        numbered = {route.stem: _numbered(by_route[route.stem]) for route in (STEP_CLAIMED, STEP_FINISHED)}
+        return Story(
+            key,
+            context=_only(by_route[CONTEXT_RESOLVED.stem]),
+            plan=_only(by_route[PLAN_MADE.stem]),
+            rounds=_rounds(
+                by_route[APPROVAL_REQUESTED.stem], by_route[APPROVAL_GIVEN.stem], by_route[APPROVAL_DECIDED.stem]
+            ),
+            claims=numbered[STEP_CLAIMED.stem],
+            outcomes=numbered[STEP_FINISHED.stem],
+            cancelled=_only(by_route[CANCELLATION_REQUESTED.stem]),
+            finish=_only(by_route[REQUEST_FINISHED.stem]),
+        )
+
+    async def add(
+        self, key: Key, route: Route, message: MessageT, deadline_ns: int | None = None, **variables: str
+    ) -> tuple[MessageT, bool]:
+        """Make `message` the fact, or learn which stands: the fact, and whether it is ours. Raises RetryableError."""
+        subject = route.subject(source=key.source, request_id=key.request_id, **variables)
+        if await self._sender.send(route, subject, message, deadline_ns):
+            return message, True
+        fact = await self._sender.facts.read_message(subject)
+        if fact is None:
+            raise RetryableError(f"{subject} was refused as present but cannot be read back")
+        body, _ = read_message(route, fact.data, _own(fact.headers or {}))
+        return cast(MessageT, body), False
+
+    async def outcome(self, key: Key, number: int) -> StepFinished | None:
+        """The outcome of one step, where it stands. Raises RetryableError when the broker cannot be asked."""
+        subject = STEP_FINISHED.subject(source=key.source, request_id=key.request_id, number=str(number))
+        message = await self._sender.facts.read_message(subject)
+        if message is None:
+            return None
+        body, _ = read_message(STEP_FINISHED, message.data, _own(message.headers or {}))
+        return cast(StepFinished, body)
+
+    async def sequence(self, key: Key, route: Route, **variables: str) -> int:
+        """Where the fact lies in the stream; 0 where it is not there. Raises RetryableError."""
+        subject = route.subject(source=key.source, request_id=key.request_id, **variables)
+        fact = await self._sender.facts.read(subject)
+        return fact.sequence if fact is not None else 0
+
+    async def exists(self, key: Key, route: Route) -> bool:
+        """Whether the fact stands. Raises RetryableError when the broker cannot be asked."""
+        subject = route.subject(source=key.source, request_id=key.request_id)
+        return await self._sender.facts.read_message(subject) is not None
+
+    async def _messages(self, key: Key) -> list[Msg]:
+        """All messages of the request, in the order of the stream; its own short inbox ends with the last."""
+        found: list[Msg] = []
+        everything: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        async def take(message: Msg) -> None:
+            if message.headers is not None and "Nats-Sequence" in message.headers:
+                found.append(message)
+            elif not everything.done():
+                everything.set_result(None)
+
+        subjects = [f"opswire.v1.{key.source}.{key.request_id}.>"]
+        body = orjson.dumps({"multi_last": subjects, "batch": FACTS_MAX})
+        try:
+            inbox = self._client.new_inbox()
+            subscription = await self._client.subscribe(inbox, cb=take)
+            try:
+                await self._client.publish(f"$JS.API.DIRECT.GET.{FACTS}", body, reply=inbox)
+                await asyncio.wait_for(everything, READ_TIMEOUT_S)
+            finally:
+                await subscription.unsubscribe()
+        except (NatsError, OSError, TimeoutError) as error:
+            raise BrokerAwayError(f"the facts of {key} cannot be read: {type(error).__name__}") from error
+        return found
+
+
+def _read(message: Msg) -> _Found | None:
+    headers = message.headers or {}
+    subject = headers["Nats-Subject"]
+    for route in _ROUTES:
+        try:
+            variables = route.variables(subject)
+        except ValueError:
+            continue
+        try:
+            body, _ = read_message(route, message.data, _own(headers))
+        except PoisonError:
+            return None
+        return route, variables, body, message
+    return None
+
+
+def _own(headers: dict[str, str]) -> dict[str, str]:
+    """Without what the broker adds to a message that is read directly."""
+    return {name: value for name, value in headers.items() if not name.startswith("Nats-")}
+
+
+def _only(found: list[_Found]) -> Any:
+    return found[0][2] if found else None
+
+
+def _numbered(found: list[_Found]) -> dict[int, Any]:
+    """By the number of the subject, which is what the broker keeps apart; a body that says another is left out."""
+    return {
+        int(variables["number"]): body
+        for _, variables, body, _ in found
+        if variables["number"] == str(getattr(body, "number", None))
+    }
+
+
+def _rounds(asked: list[_Found], given: list[_Found], decided: list[_Found]) -> dict[int, Round]:
+    rounds: dict[int, Round] = {}
+    for _, variables, body, message in asked:
+        request = cast(ApprovalRequested, body)
+        if variables["round"] != str(request.round):
+            continue
+        rounds[request.round] = Round(
+            request, _sequence(message), tuple(_given(request.round, given)), _decided(request.round, decided)
+        )
+    return rounds
+
+
+def _given(number: int, found: list[_Found]) -> Iterable[Given]:
+    for _, variables, body, message in found:
+        approval = cast(ApprovalGiven, body)
+        if variables["round"] == str(number) == str(approval.round) and variables["approver"] == approval.approver:
+            yield Given(approval, _stored_ns(message), _sequence(message))
+
+
+def _decided(number: int, found: list[_Found]) -> ApprovalDecided | None:
+    for _, variables, body, _ in found:
+        if variables["round"] == str(number):
+            return cast(ApprovalDecided, body)
+    return None
+
+
+def _sequence(message: Msg) -> int:
+    return int((message.headers or {})["Nats-Sequence"])
+
+
+def _stored_ns(message: Msg) -> int:
+    """The broker's time: RFC 3339 with up to nine digits after the second."""
+    text = (message.headers or {})["Nats-Time-Stamp"]
+    whole, _, fraction = text.rstrip("Z").partition(".")
+    seconds = int(datetime.fromisoformat(f"{whole}+00:00").timestamp())
+    return seconds * 1_000_000_000 + int(fraction.ljust(9, "0")[:9] or 0)

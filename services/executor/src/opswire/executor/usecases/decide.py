@@ -1,0 +1,87 @@
+"""How a round of asking stands, by the words that were given, the people who count and the policy as it is now."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from opswire.chassis.logs import get_logger
+from opswire.contracts.approval_decided import ApprovalDecided
+from opswire.contracts.context_resolved import ContextResolved
+from opswire.executor.errors_of_changes import ApprovalExpiredError, ApprovalInvalidError
+from opswire.executor.rules.approval import Settlement, Standing, Word, settle
+from opswire.executor.rules.people import People
+from opswire.executor.rules.policy import Policy
+from opswire.executor.usecases.ask import judge, targets_of
+from opswire.executor.usecases.story import Key, Round
+
+
+@dataclass(frozen=True, slots=True)
+class Deciding:
+    """One per process. `people` and `policy` answer with the files as they are now."""
+
+    people: Callable[[], People]
+    policy: Callable[[], Policy]
+    clock_ns: Callable[[], int] = time.time_ns
+
+    def settlement(self, key: Key, agreed: Round, context: ContextResolved, *, begun: bool = False) -> Settlement:
+        """What the words amount to now. `begun`: a step ran already, so the plan may go on until its deadline."""
+        words = [
+            Word(each.approval, key.source, key.request_id, agreed.asked.round, each.approval.approver, each.sequence)
+            for each in agreed.given
+        ]
+        found = settle(agreed.asked, agreed.sequence, words, self._standing(key, agreed, context, begun=begun))
+        for refused in found.refused:
+            reason = {"approver": refused.approver, "code": refused.code, "reason": refused.sentence}
+            get_logger().warning("approval does not count", request=str(key), **reason)
+        return found
+
+    def verify(self, key: Key, agreed: Round, context: ContextResolved, *, begun: bool) -> None:
+        """Return only where the approvals hold now for exactly this plan. Raises ApprovalInvalidError."""
+        found = self.settlement(key, agreed, context, begun=begun)
+        if found.outcome == "expired":
+            raise ApprovalExpiredError("It was approved, and could not be begun before the approval expired.")
+        if found.outcome != "granted":
+            why = found.sentence or "; ".join(each.sentence for each in found.refused) or "approvals are missing"
+            code = found.code or (found.refused[0].code if found.refused else None)
+            raise ApprovalInvalidError(f"The approval does not hold at the point of use: {why}", code)
+
+    def _standing(self, key: Key, agreed: Round, context: ContextResolved, *, begun: bool) -> Standing:
+        now_ns = self.clock_ns()
+        return Standing(
+            source=key.source,
+            plan=agreed.asked.plan,
+            targets=targets_of(agreed.asked.plan, context),
+            people=self.people(),
+            policy_version=self._policy_version(key, agreed, context, now_ns),
+            now_ns=now_ns,
+            begun=begun,
+        )
+
+    def _policy_version(self, key: Key, agreed: Round, context: ContextResolved, now_ns: int) -> str:
+        """That of the policy in force; the asked one where the policy in force asks no more than that did."""
+        asked, policy = agreed.asked, self.policy()
+        if policy.version == asked.policy_version:
+            return policy.version
+        verdict = judge(policy, asked.plan, context, key.source, now_ns)
+        same = verdict.kind != "refuse" and verdict.people <= asked.people_needed and verdict.role in ("", asked.role)
+        return asked.policy_version if same else policy.version
+
+
+def decision(
+    agreed: Round, outcome: str, now_ns: int, people: Sequence[str] = (), code: str | None = None, reason: str = ""
+) -> ApprovalDecided:
+    """The one decision of a round."""
+    return ApprovalDecided.model_validate(
+        {
+            "request_id": agreed.asked.request_id,
+            "round": agreed.asked.round,
+            "outcome": outcome,
+            "plan_digest": agreed.asked.plan.digest,
+            "people": list(people),
+            "code": code,
+            "reason": reason[:1_000],
+            "decided_ns": now_ns,
+        }
+    )

@@ -1,0 +1,260 @@
+"""What is to be done next about a request that changes something, or needs people: asked anew at every message.
+
+Everything is read from the facts, so that any process can go on where another one stopped: a context that came, a
+person's word, a cancellation, a deadline all lead here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from opswire.chassis.errors import Disposition, OpswireError
+from opswire.chassis.stages import Stage
+from opswire.chassis.telemetry import span
+from opswire.contracts.approval_decided import ApprovalDecided
+from opswire.contracts.approval_requested import ApprovalRequested
+from opswire.contracts.context_resolved import ContextResolved
+from opswire.contracts.findings import Mark
+from opswire.contracts.plan_made import PlanMade
+from opswire.contracts.request_finished import RequestFinished
+from opswire.contracts.routes import APPROVAL_DECIDED, APPROVAL_REQUESTED, PLAN_MADE, STEP_FINISHED
+from opswire.executor.errors_of_changes import (
+    ApprovalDeniedError,
+    ApprovalExpiredError,
+    AssetChangedError,
+    CancelledByRequesterError,
+    PolicyRefusedError,
+)
+from opswire.executor.rules.policy import Kind, Policy
+from opswire.executor.usecases.ask import asked, judge
+from opswire.executor.usecases.claims import GRACE_NS, Journal, Run, lost
+from opswire.executor.usecases.conclude import concluded
+from opswire.executor.usecases.decide import Deciding, decision
+from opswire.executor.usecases.execute import Ended, Executor, changes
+from opswire.executor.usecases.finish import refused
+from opswire.executor.usecases.guard import CurrentAssets, Guard
+from opswire.executor.usecases.refresh import refreshed
+from opswire.executor.usecases.story import Key, Round, Story
+
+ROUNDS_MAX = 20
+
+
+class Stories(Journal, Protocol):
+    """The facts of requests, read as a whole and added to."""
+
+    async def read(self, key: Key) -> Story:
+        """Every fact of the request. Raises RetryableError."""
+
+
+@dataclass(slots=True)
+class Running:
+    """The runs of this process, for whoever ends them."""
+
+    runs: dict[Key, Run] = field(default_factory=dict)
+    locks: dict[Key, asyncio.Lock] = field(default_factory=dict)
+
+    def end(self, key: Key) -> None:
+        """Begin nothing more of this request here, and end the tool that runs."""
+        if key in self.runs:
+            self.runs[key].ended.set()
+
+    def end_all(self) -> None:
+        """The same for every request: executors are stopped."""
+        for run in self.runs.values():
+            run.ended.set()
+
+
+@dataclass(frozen=True, slots=True)
+class Proceed:
+    """One per process. `schedule` has the broker tick when a moment (nanoseconds since 1970) is over."""
+
+    journal: Stories
+    make_plan: Callable[[ContextResolved], PlanMade]
+    policy: Callable[[], Policy]
+    deciding: Deciding
+    guard: Guard
+    assets: CurrentAssets
+    executor: Executor
+    schedule: Callable[[int], Awaitable[None]]
+    waiting: Callable[[Key, ApprovalRequested], Awaitable[None]]
+    running: Running = field(default_factory=Running)
+    clock_ns: Callable[[], int] = time.time_ns
+
+    def may_read_at_once(self, key: Key, plan: PlanMade, context: ContextResolved) -> bool:
+        """Whether the plan only reads, and the policy and the mode let it. Anything else takes the way by the facts."""
+        if changes(plan) or self.guard.mode.mode == "stopped":
+            return False
+        return judge(self.policy(), plan, context, key.source, self.clock_ns()).kind is Kind.ALLOW
+
+    async def __call__(self, key: Key, mark: Callable[[], Mark]) -> RequestFinished | None:
+        """The request's outcome, not published yet; None while people are waited for, or where it has one already.
+
+        Raises RetryableError.
+        """
+        lock = self.running.locks.setdefault(key, asyncio.Lock())
+        try:
+            async with lock:
+                story = await self.journal.read(key)
+                try:
+                    return await self._next(story, mark)
+                except OpswireError as error:
+                    if error.disposition is not Disposition.REJECT or story.context is None:
+                        raise
+                    return refused(story.context, error, mark())
+        finally:
+            if not lock.locked():
+                self.running.locks.pop(key, None)
+
+    async def has_nothing_to_settle(self, key: Key) -> bool:
+        """Whether nobody was asked and nothing was begun: an overdue request of which nothing more can be told."""
+        story = await self.journal.read(key)
+        return story.context is None or (story.round is None and not story.has_begun)
+
+    async def when_overdue(self, key: Key, mark: Callable[[], Mark]) -> RequestFinished | None:
+        """The outcome of a request whose time is up; None while its tool may still be at work. Raises RetryableError.
+
+        A step whose run was lost has an unknown outcome from now on.
+        """
+        if key in self.running.runs:
+            return None
+        story = await self.journal.read(key)
+        if story.finish is not None:
+            return story.finish
+        plan, context = story.agreed_plan, story.context
+        if not story.has_begun or plan is None or context is None:
+            return await self(key, mark)
+        if any(self.clock_ns() < claim.deadline_ns + GRACE_NS for claim in story.unsettled):
+            return None
+        outcomes = dict(story.outcomes)
+        for claim in story.unsettled:
+            unknown = lost(key, claim, self.clock_ns())
+            standing, _ = await self.journal.add(key, STEP_FINISHED, unknown, number=str(claim.number))
+            outcomes[claim.number] = standing
+        ends = [Ended(step, change=outcomes.get(step.number)) for step in plan.steps]
+        return concluded(context, ends, mark())
+
+    async def _next(self, story: Story, mark: Callable[[], Mark]) -> RequestFinished | None:
+        if story.finish is not None or story.context is None:
+            return None
+        if story.cancelled is not None and not story.has_begun:
+            raise CancelledByRequesterError("It was cancelled before anything was begun.")
+        agreed = story.round
+        if agreed is None:
+            return await self._first(story, story.context, mark)
+        try:
+            context = await refreshed(story.context, agreed, self.assets)
+            if not story.has_begun:
+                await self.guard.check_assets({each.asset_id: each.generation for each in agreed.asked.targets})
+        except AssetChangedError as error:
+            return await self._changed(story, story.context, agreed, error)
+        agreed = agreed if agreed.decided else await self._decide(story, agreed, context)
+        if agreed.decided is None:
+            await self.schedule(agreed.asked.expires_ns)
+            return None
+        if agreed.decided.outcome == "void":
+            return await self._changed(story, context, agreed, AssetChangedError(agreed.decided.reason))
+        _refuse_unless_granted(agreed)
+        return await self._run(story, agreed.asked.plan, context, agreed, agreed.asked.deadline_ns, mark)
+
+    async def _first(self, story: Story, context: ContextResolved, mark: Callable[[], Mark]) -> RequestFinished | None:
+        plan = story.plan or self.make_plan(context)
+        now_ns = self.clock_ns()
+        with span("judge", Stage.POLICY) as current:
+            verdict = judge(self.policy(), plan, context, story.key.source, now_ns)
+            current.set("opswire.policy.verdict", verdict.kind.value)
+        if verdict.kind is Kind.REFUSE and not story.has_begun:
+            raise PolicyRefusedError(" ".join(reason.sentence for reason in verdict.reasons)[:1_000])
+        if not story.has_begun:
+            self.guard.check_mode(plan)
+        plan, _ = await self.journal.add(story.key, PLAN_MADE, plan)
+        if verdict.kind is Kind.APPROVE and not story.has_begun:
+            await self._ask(story.key, asked(plan, context, verdict, 1, now_ns))
+            return None
+        return await self._run(story, plan, context, None, context.deadline_ns, mark)
+
+    async def _ask(self, key: Key, request: ApprovalRequested) -> None:
+        variables = {"round": str(request.round)}
+        standing, _ = await self.journal.add(key, APPROVAL_REQUESTED, request, request.deadline_ns, **variables)
+        await self.schedule(standing.expires_ns)
+        await self.schedule(standing.deadline_ns)
+        await self.waiting(key, standing)
+
+    async def _decide(self, story: Story, agreed: Round, context: ContextResolved) -> Round:
+        """The round with its decision, where one is due and stands now."""
+        found = self.deciding.settlement(story.key, agreed, context)
+        if found.outcome == "waiting":
+            return agreed
+        now_ns = self.clock_ns()
+        made = decision(agreed, found.outcome, now_ns, found.people, found.code, found.sentence)
+        standing = await self._settle(story.key, agreed, made)
+        return Round(agreed.asked, agreed.sequence, agreed.given, standing)
+
+    async def _settle(self, key: Key, agreed: Round, found: ApprovalDecided) -> ApprovalDecided:
+        variables = {"round": str(agreed.asked.round)}
+        standing, is_ours = await self.journal.add(key, APPROVAL_DECIDED, found, agreed.asked.deadline_ns, **variables)
+        if is_ours:
+            _trace_the_wait(agreed, standing)
+        return standing
+
+    async def _changed(
+        self, story: Story, context: ContextResolved, agreed: Round, error: AssetChangedError
+    ) -> RequestFinished | None:
+        """The round is void. Where the asset still is there, the plan is made anew and people are asked again."""
+        now_ns = self.clock_ns()
+        void = decision(agreed, "void", now_ns, code=error.code, reason=str(error))
+        await self._settle(story.key, agreed, void)
+        if agreed.asked.round >= ROUNDS_MAX or now_ns >= agreed.asked.expires_ns:
+            raise error
+        context = await refreshed(context, None, self.assets)
+        plan = self.make_plan(context)
+        verdict = judge(self.policy(), plan, context, story.key.source, now_ns)
+        if verdict.kind is Kind.REFUSE:
+            raise PolicyRefusedError(" ".join(reason.sentence for reason in verdict.reasons)[:1_000])
+        number = agreed.asked.round + 1
+        await self._ask(story.key, asked(plan, context, verdict, number, now_ns, agreed.asked.role))
+        return None
+
+    async def _run(
+        self,
+        story: Story,
+        plan: PlanMade,
+        context: ContextResolved,
+        agreed: Round | None,
+        deadline_ns: int,
+        mark: Callable[[], Mark],
+    ) -> RequestFinished | None:
+        run = Run(story.key, plan, context, agreed, deadline_ns, {}, dict(story.claims), dict(story.outcomes))
+        if story.cancelled is not None:
+            run.ended.set()
+        self.running.runs[story.key] = run
+        try:
+            ends = await self.executor.run(run)
+        finally:
+            self.running.runs.pop(story.key, None)
+        changed = next((end.refused for end in ends if isinstance(end.refused, AssetChangedError)), None)
+        if changed is not None and agreed is not None and not run.claims:
+            return await self._changed(story, context, agreed, changed)
+        people = agreed.decided.people if agreed is not None and agreed.decided is not None else ()
+        return concluded(context, ends, mark(), cancelled=run.ended.is_set(), people=people)
+
+
+def _refuse_unless_granted(agreed: Round) -> None:
+    """Raise what ends a request whose approval was not granted."""
+    assert agreed.decided is not None
+    errors: dict[str, OpswireError] = {
+        "denied": ApprovalDeniedError(f"It was not approved: {agreed.decided.reason}."),
+        "expired": ApprovalExpiredError("Nobody approved it in time; ask again if it is still wanted."),
+    }
+    if agreed.decided.outcome in errors:
+        raise errors[agreed.decided.outcome]
+
+
+def _trace_the_wait(agreed: Round, standing: ApprovalDecided) -> None:
+    """The time in which people were waited for, as one span from the asking to the decision."""
+    with span("wait for approval", Stage.APPROVAL_WAIT, {"opswire.approval.outcome": standing.outcome}) as current:
+        current.start_ns = agreed.asked.asked_ns
+        current.set("opswire.approval.round", standing.round)
