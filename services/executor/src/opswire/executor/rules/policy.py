@@ -266,6 +266,9 @@ def _reasons(said: Sequence[_Said]) -> tuple[Reason, ...]:
         about.setdefault(each.reason, []).append(each.about)
     strict = any(each.kind is not Kind.ALLOW for each in said)
     allowed = {each.reason for each in said if each.kind is Kind.ALLOW}
+    if any(each.reason.rule not in {"otherwise", "unnamed_targets"} and each.kind is not Kind.ALLOW for each in said):
+        # Where a rule of its own asks for as much, that nothing grants it is no news.
+        allowed |= {each.reason for each in said if each.reason.rule == "otherwise" and not _is_strictest(each, said)}
     found = []
     for reason, names in about.items():
         if strict and reason in allowed:
@@ -273,6 +276,11 @@ def _reasons(said: Sequence[_Said]) -> tuple[Reason, ...]:
         shown = listed(names)
         found.append(Reason(reason.rule, f"{reason.sentence} ({shown})" if shown else reason.sentence))
     return tuple(found[:REASONS_MAX])
+
+
+def _is_strictest(one: _Said, said: Sequence[_Said]) -> bool:
+    others = [each for each in said if each.reason.rule != "otherwise"]
+    return all((one.kind.rank, one.people) > (each.kind.rank, each.people) for each in others)
 
 
 def _sentence(text: str) -> str:

@@ -6,7 +6,6 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
 from zoneinfo import ZoneInfo
 
 from opswire.contracts.findings import Asset, Requester
@@ -41,7 +40,7 @@ class PolicyQuestion:
     assets: Sequence[Asset]
     total_matching: int
     at_ns: int
-    selection: Literal["none", "named", "filtered"] = "filtered"
+    selection: str = "filtered"
     hosts: Sequence[Asset] = ()
 
 

@@ -1,0 +1,136 @@
+"""`python -m opswire.executor.policy_command`: what the policy file is worth and what it says, as one JSON document.
+
+For the command line, which imports no service. `OPSWIRE_POLICY_FILE` and `OPSWIRE_PEOPLE_FILE` name the files, as for
+the service. Ends with status 2 and `{"error": {"message", "advice"}}` where the question cannot be read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from opswire.contracts.context_resolved import ContextResolved
+from opswire.contracts.plan_made import PlanMade
+from opswire.executor.adapters.rule_files import RuleFiles
+from opswire.executor.rules.people import People
+from opswire.executor.rules.policy import Policy
+from opswire.executor.rules.policy_file import Ask
+from opswire.executor.rules.policy_question import PolicyQuestion, question_of
+from pydantic import ValidationError
+
+CANNOT = 2
+
+
+def files_of(environment: dict[str, str]) -> tuple[Path | None, Path | None]:
+    """The policy file and the people file that are named; None for the packaged one."""
+    names = ("OPSWIRE_POLICY_FILE", "OPSWIRE_PEOPLE_FILE")
+    policy, people = (Path(environment[name]) if environment.get(name) else None for name in names)
+    return policy, people
+
+
+def checked(policy: Policy, people: People, now_ns: int) -> dict[str, Any]:
+    """What is wrong with the files, and what is odd about them together."""
+    return {
+        "version": policy.version,
+        "fault": policy.fault,
+        "failures": list(policy.failures),
+        "tests": len(policy.file.tests) if policy.file else 0,
+        "people_fault": people.fault,
+        "warnings": list(_warnings(policy, people, now_ns)),
+    }
+
+
+def shown(policy: Policy, people: People, now_ns: int) -> dict[str, Any]:
+    """The rules that are in force, and who may approve."""
+    rules = policy.file.model_dump(mode="json", by_alias=True, exclude_defaults=True) if policy.file else {}
+    rules.pop("tests", None)
+    persons = [
+        {
+            "name": person.name,
+            "roles": person.roles,
+            "keys": [key.public for key in person.keys if _counts(people, key.public, now_ns)],
+        }
+        for person in people.people
+    ]
+    return checked(policy, people, now_ns) | {"policy": rules, "people": persons}
+
+
+def explained(policy: Policy, people: People, asked: dict[str, Any], now_ns: int) -> dict[str, Any]:
+    """The verdict on `{"ask": words}` or `{"source", "context", "plan"}`, and who could approve. Raises ValueError."""
+    question = question_of(Ask.model_validate(asked["ask"])) if "ask" in asked else _question(asked, now_ns)
+    verdict = policy.decide(question)
+    asking = people.asking(question.source, question.requester.id)
+    able = [
+        person.name
+        for person in people.of_role(verdict.role)
+        if person is not asking and any(_counts(people, key.public, now_ns) for key in person.keys)
+    ]
+    return asdict(verdict) | {"asking": asking.name if asking else None, "able": able}
+
+
+def _question(asked: dict[str, Any], now_ns: int) -> PolicyQuestion:
+    context = ContextResolved.from_bytes(json.dumps(asked["context"]).encode())
+    plan = PlanMade.from_bytes(json.dumps(asked["plan"]).encode())
+    return PolicyQuestion(
+        requester=context.requester,
+        source=str(asked["source"]),
+        intent=plan.intent,
+        steps=plan.steps,
+        assets=context.assets,
+        total_matching=context.total,
+        at_ns=now_ns,
+        selection=context.selection,
+        hosts=context.hosts,
+    )
+
+
+def _warnings(policy: Policy, people: People, now_ns: int) -> Iterable[str]:
+    if policy.file is None:
+        return
+    wanted: dict[str, int] = {}
+    for rule in (*policy.file.demands, policy.file.otherwise):
+        if rule.role is not None:
+            wanted[rule.role] = max(wanted.get(rule.role, 0), rule.people or 0)
+    for role, needed in wanted.items():
+        able = [
+            person for person in people.of_role(role) if any(_counts(people, key.public, now_ns) for key in person.keys)
+        ]
+        if len(able) < needed:
+            yield f"{needed} of the role {role} may be asked and {len(able) or 'nobody'} of them has a key that counts"
+
+
+def _counts(people: People, public: str, now_ns: int) -> bool:
+    held = people.holder(public)
+    return held is not None and held.why_not_at(now_ns) is None
+
+
+def main(arguments: list[str]) -> int:
+    """`check`, `show`, or `explain` with the question as JSON on standard input."""
+    files = RuleFiles(*files_of(dict(os.environ)))
+    policy, people, now_ns = files.policy(), files.people(), time.time_ns()
+    try:
+        if arguments == ["check"]:
+            found = checked(policy, people, now_ns)
+        elif arguments == ["show"]:
+            found = shown(policy, people, now_ns)
+        elif arguments == ["explain"]:
+            found = explained(policy, people, json.load(sys.stdin), now_ns)
+        else:
+            raise ValueError("say check, show or explain")
+    except (ValueError, LookupError, TypeError) as error:
+        faults = error.errors(include_url=False) if isinstance(error, ValidationError) else []
+        told = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults) or str(error)
+        sys.stdout.write(json.dumps({"error": {"message": told, "advice": "opswire policy explain --help"}}))
+        return CANNOT
+    sys.stdout.write(json.dumps(found, default=str))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
