@@ -52,9 +52,9 @@ def test_check_says_what_is_well_and_what_is_odd(people: str, tmp_path: Path) ->
     _, lonely = ask("check")
     assert "2 of the role lead may be asked and nobody" in lonely["warnings"][0]
     broken = tmp_path / "policy.yaml"
-    broken.write_bytes(GRANTS_ALL + b"tests: [{name: no, ask: {}, expect: {verdict: refuse}}]\n")
+    broken.write_bytes(GRANTS_ALL + b"tests: [{name: wrong, ask: {}, expect: {verdict: refuse}}]\n")
     _, failing = ask("check", OPSWIRE_POLICY_FILE=str(broken))
-    assert failing["failures"] == ["'no': verdict is 'allow', not 'refuse'"]
+    assert failing["failures"] == ["'wrong': verdict is 'allow', not 'refuse'"]
 
 
 def test_show_lists_rules_and_people(people: str) -> None:
