@@ -5,66 +5,24 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from opswire.chassis.embedded.nats_server import NatsServer
 from opswire.chassis.settings import ServiceSettings
+from opswire.chassis.testing.broken_wire import BrokenWire
 from opswire.chassis.wire import WireClient
 
 sys.path.insert(0, str(Path(__file__).parent))  # the modules beside the tests: test folders are no packages here
 
 
-@dataclass
-class Wire:
-    """A TCP proxy before the broker. `mute` swallows what the broker says; `cut` ends the connections."""
-
-    target_port: int
-    port: int = 0
-    mute: bool = False
-    closed: bool = False
-    _writers: set[asyncio.StreamWriter] = field(default_factory=set)
-
-    @property
-    def url(self) -> str:
-        return f"nats://127.0.0.1:{self.port}"
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self.closed:
-            writer.close()
-            return
-        there, back = await asyncio.open_connection("127.0.0.1", self.target_port)
-        self._writers |= {writer, back}
-        await asyncio.gather(self._pump(reader, back, False), self._pump(there, writer, True))
-
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, from_broker: bool) -> None:
-        try:
-            while data := await reader.read(65_536):
-                if not (from_broker and self.mute):
-                    writer.write(data)
-                    await writer.drain()
-        except OSError:
-            return
-        finally:
-            self._writers.discard(writer)
-            writer.close()
-
-    def cut(self) -> None:
-        """End every connection; new ones are taken unless `closed`."""
-        for writer in list(self._writers):
-            writer.transport.abort()
-
-
 @pytest.fixture
-async def wire(nats_server: NatsServer) -> AsyncIterator[Wire]:
+async def wire(nats_server: NatsServer) -> AsyncIterator[BrokenWire]:
     """A proxy before the test's broker."""
-    proxy = Wire(nats_server.port)
-    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
-    proxy.port = server.sockets[0].getsockname()[1]
+    proxy = BrokenWire(nats_server.port)
+    await proxy.start()
     yield proxy
-    proxy.cut()
-    server.close()
+    proxy.stop()
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from opswire.chassis.metrics import Metrics
 from opswire.chassis.provision import provision
 from opswire.chassis.settings import ServiceSettings
 from opswire.chassis.testing.upstream import Upstream
+from opswire.chassis.testing.waiting import one_turn, until
 from opswire.contracts.caches_invalidated import CachesInvalidated
 from opswire.contracts.routes import CACHES_INVALIDATED, CHANGES
 from redis.asyncio import Redis
@@ -53,7 +54,7 @@ class Holder:
     async def read(self, key: str, value: str = "value", tag: str | None = None) -> tuple[str, str]:
         async def load() -> tuple[str, list[str]]:
             self.loads += 1
-            await asyncio.sleep(0)
+            await one_turn()
             return value, [tag or key]
 
         found = await self.cache.read(key, load)
@@ -102,12 +103,6 @@ async def invalidate(upstream: Upstream, *tags: str) -> int:
     return int(answer.seq)
 
 
-async def until(condition: Callable[[], bool], timeout_s: float = 20) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110  the log has no event for it
-            await asyncio.sleep(0.002)
-
-
 async def test_a_hit_comes_from_memory_and_an_invalidation_ends_it(start: Start, upstream: Upstream) -> None:
     holder = await start()
     assert await holder.read("a", "one") == ("one", "miss")
@@ -141,7 +136,7 @@ async def test_a_fill_that_an_invalidation_overtook_is_not_kept(
     sequence = await invalidate(upstream, "a")
     await until(lambda: min(first.log.applied, second.log.applied) >= sequence)
     joining = asyncio.create_task(first.read("a", "new"))
-    await asyncio.sleep(0)  # one turn: it has joined the flight
+    await one_turn()  # it has joined the flight
     may_end.set()
     assert (await reading)[0] == "old"  # its read began before the change
     assert (await joining)[0] == "new"  # the joiner's did not
@@ -161,7 +156,7 @@ async def test_an_error_is_raised_to_all_who_wait_and_never_kept(start: Start, v
     holder = await start(valkey)
 
     async def fail() -> tuple[str, list[str]]:
-        await asyncio.sleep(0)
+        await one_turn()
         raise LookupError("no such thing")
 
     failed = await asyncio.gather(*(holder.cache.read("a", fail) for _ in range(5)), return_exceptions=True)
@@ -180,7 +175,7 @@ async def test_a_stopped_leader_does_not_hang_or_stop_who_joined(start: Start) -
     leading = asyncio.create_task(holder.cache.read("a", endless))
     await begun.wait()
     joining = asyncio.create_task(holder.read("a"))
-    await asyncio.sleep(0)
+    await one_turn()
     leading.cancel()
     with pytest.raises(RetryableError):
         await asyncio.wait_for(joining, 5)
@@ -322,13 +317,13 @@ async def test_a_gap_in_the_log_drops_everything_older(
         await invalidate(upstream, f"past-{number}")
     holder = await start(url=wire.url)
     await holder.read("a", "one")
-    wire.closed = True
+    wire.is_closed = True
     wire.cut()
     await until(lambda: not holder.log.inside_lease)
     lost = await invalidate(upstream, "a")
     await upstream.client.jetstream().delete_msg(CHANGES, lost)
     sequence = await invalidate(upstream, "b")
-    wire.closed = False
+    wire.is_closed = False
     await until(lambda: holder.log.applied >= sequence and holder.log.inside_lease)
     assert holder.log.floor == lost
     assert await holder.read("a", "two") == ("two", "miss")

@@ -14,6 +14,7 @@ from opswire.chassis.caching.log import LEASE_S, MARGIN_S, InvalidationLog
 from opswire.chassis.embedded.nats_server import NatsServer
 from opswire.chassis.metrics import Metrics
 from opswire.chassis.settings import ServiceSettings
+from opswire.chassis.testing.waiting import until
 from opswire.contracts.invalidation_acknowledged import InvalidationAcknowledged
 
 LEASE_MS = (LEASE_S + MARGIN_S) * 1000
@@ -64,12 +65,6 @@ async def start(nats_server: NatsServer) -> AsyncIterator[Start]:
         if process.acknowledger is not None:
             await process.acknowledger.stop()
         await process.bus.client.close()
-
-
-async def until(condition: Callable[[], bool], timeout_s: float = 20) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110  the registry has no event for it
-            await asyncio.sleep(0.002)
 
 
 async def trusted(cache: Process) -> None:

@@ -18,13 +18,14 @@ from opswire.chassis.bus import Bus
 from opswire.chassis.caching.cache import Cache
 from opswire.chassis.caching.entry import Entry
 from opswire.chassis.caching.log import InvalidationLog
-from opswire.chassis.caching.stamp import Stamp
 from opswire.chassis.caching.valkey import Valkey
 from opswire.chassis.embedded.nats_server import NatsServer
 from opswire.chassis.embedded.valkey_server import ValkeyServer
 from opswire.chassis.metrics import Metrics
 from opswire.chassis.settings import ServiceSettings
+from opswire.chassis.testing.cache_parts import NumberCodec, StampAfterLoad
 from opswire.chassis.testing.pace import lease_over, uneven_source
+from opswire.chassis.testing.waiting import one_turn
 from opswire.contracts.caches_invalidated import CachesInvalidated
 from opswire.contracts.routes import CACHES_INVALIDATED
 
@@ -33,21 +34,6 @@ MARGIN_S = 0.05
 KEYS = 8
 HOLDERS = 3
 READERS = 4
-
-
-class NumberCodec:
-    def encode(self, value: int) -> bytes:
-        return str(value).encode()
-
-    def decode(self, data: bytes) -> int:
-        return int(data)
-
-
-class StampAfterLoad(Cache[int]):
-    def _entry_of(
-        self, key: str, value: int, tags: list[str], stamp: Stamp, begun_s: float, ttl_s: float | None
-    ) -> Entry[int]:
-        return super()._entry_of(key, value, tags, self._log.stamp, begun_s, ttl_s)
 
 
 class NoStampCheck(Cache[int]):
@@ -88,7 +74,7 @@ class World:
             self.reads += 1
             self.stale += value < floor
             if self.reads % 50 == 0:
-                await asyncio.sleep(0)
+                await one_turn()
 
     async def write_on(self, bus: Bus, writes: int) -> None:
         waiting: set[asyncio.Task[None]] = set()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-from collections.abc import Callable
 
 import pytest
 from opswire.chassis.bus import Bus
@@ -23,6 +22,7 @@ from opswire.chassis.stages import Stage
 from opswire.chassis.telemetry import current_span, span
 from opswire.chassis.testing.steady_log import SteadyLog
 from opswire.chassis.testing.upstream import Upstream
+from opswire.chassis.testing.waiting import one_turn, until
 from opswire.contracts.cache_keys_asked import CacheKeysAsked
 from opswire.contracts.cache_keys_told import CacheKeysTold
 from opswire.contracts.cache_statistics_reported import CacheStatisticsReported
@@ -54,12 +54,6 @@ class Source:
 def made(log: object | None = None, **options: object) -> Cache[str]:
     given = {"ttl_s": 60.0} | options
     return Cache("test", TextCodec(), log or SteadyLog(), None, Metrics(), **given)  # type: ignore[arg-type]
-
-
-async def until(condition: Callable[[], bool], timeout_s: float = 20) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110  background work has no event of its own
-            await asyncio.sleep(0.002)
 
 
 def entry_in(cache: Cache[str], key: str) -> Entry[str]:
@@ -101,7 +95,7 @@ async def test_a_fresh_read_is_not_undone_by_a_load_that_began_before_it() -> No
         return "old", ["tag"]
 
     slowly = asyncio.create_task(cache.read("a", slow))
-    await asyncio.sleep(0)
+    await one_turn()
     await cache.read("a", fresh.load, fresh=True)
     go.set()
     await slowly
@@ -218,7 +212,7 @@ async def read_until_checked(cache: Cache[str], source: Source, checks: int) -> 
             await cache.read("a", source.load)
             await cache.read("a", source.load)
             cache.sample()
-            await asyncio.sleep(0)
+            await one_turn()
 
 
 async def test_hits_that_are_what_the_source_says_are_counted_right() -> None:
@@ -251,7 +245,7 @@ async def test_wrong_hits_switch_the_cache_off_and_it_says_so(monkeypatch: pytes
             await cache.read("a", source.load)
             await cache.read("a", source.load)
             cache.sample()
-            await asyncio.sleep(0)
+            await one_turn()
     told = cache.statistics()
     assert not told.is_on
     assert "recomputed hits were wrong" in told.off_reason
@@ -270,7 +264,7 @@ async def test_a_cache_that_is_switched_off_keeps_nothing_even_of_what_was_being
         return "old", ["tag"]
 
     loading = asyncio.create_task(cache.read("a", slow))
-    await asyncio.sleep(0)
+    await one_turn()
     cache.switch_off("by hand")
     go.set()
     assert (await loading)[0] == "old"
@@ -362,7 +356,7 @@ async def test_a_reader_that_gives_up_disturbs_no_other(valkey_server: ValkeySer
     valkey = Valkey(valkey_server.url)
     await valkey.set("a", b"1", 60)
     first, second = asyncio.ensure_future(valkey.get("a")), asyncio.ensure_future(valkey.get("a"))
-    await asyncio.sleep(0)
+    await one_turn()
     first.cancel()
     assert await second == b"1"
     assert await valkey.get("a") == b"1"

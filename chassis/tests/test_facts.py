@@ -63,11 +63,11 @@ async def test_a_publish_whose_acknowledgement_is_lost_is_repeated_and_exists_on
     wire: Any, connect: Connect, upstream: Upstream
 ) -> None:
     facts = await facts_on(await connect(wire.url))
-    wire.mute = True
+    wire.is_mute = True
     publishing = asyncio.create_task(facts.publish(SUBJECT, b"", b"one"))
     assert await upstream.read(SUBJECT, 1, 10) == [b"one"]  # stored, and its writer was not told
     assert not publishing.done()
-    wire.mute = False
+    wire.is_mute = False
     wire.cut()
     fact = await asyncio.wait_for(publishing, 20)
     assert (fact.ours, fact.body) == (True, b"one")
@@ -79,11 +79,11 @@ async def test_another_writer_between_loss_and_repetition_is_not_overwritten(
     wire: Any, connect: Connect, facts: Facts, upstream: Upstream
 ) -> None:
     cut_off = await facts_on(await connect(wire.url))
-    wire.closed = True
+    wire.is_closed = True
     wire.cut()
     publishing = asyncio.create_task(cut_off.publish(SUBJECT, b"", b"late"))
     await facts.publish(SUBJECT, b"Nats-Msg-Id: other\r\n", b"early")
-    wire.closed = False
+    wire.is_closed = False
     fact = await asyncio.wait_for(publishing, 20)
     assert (fact.ours, fact.body) == (False, b"early")
 

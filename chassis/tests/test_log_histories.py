@@ -7,9 +7,7 @@ import json
 import secrets
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from opswire.chassis.bus import Bus
@@ -20,11 +18,10 @@ from opswire.chassis.metrics import Metrics
 from opswire.chassis.provision import DriftError
 from opswire.chassis.service import Service
 from opswire.chassis.settings import ServiceSettings
+from opswire.chassis.testing.broken_wire import BrokenWire
+from opswire.chassis.testing.waiting import until
 from opswire.contracts.caches_invalidated import CachesInvalidated
 from opswire.contracts.routes import CACHES_INVALIDATED, CHANGES, PROGRESS, TIMERS
-
-if TYPE_CHECKING:
-    from conftest import Wire
 
 
 async def begun(nats_server: NatsServer) -> tuple[Bus, InvalidationLog]:
@@ -52,12 +49,6 @@ class Past:
         shutil.rmtree(self._server.store_dir)
         shutil.copytree(self._where, self._server.store_dir)
         self._server.start()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110  the log has no event for it
-            await asyncio.sleep(0.005)
 
 
 async def stored(bus: Bus, *tags: str) -> int:
@@ -89,7 +80,7 @@ async def test_what_was_stamped_in_a_lost_part_is_not_valid_after_a_roll_back(
 
 
 async def test_a_log_that_grew_again_while_a_holder_was_away_is_seen_to_be_another(
-    nats_server: NatsServer, wire: Wire, tmp_path: Path
+    nats_server: NatsServer, wire: BrokenWire, tmp_path: Path
 ) -> None:
     """Neither its creation time nor its end tells: only that another message lies where this holder is."""
     url = ServiceSettings(nats_url=nats_server.url)
@@ -105,13 +96,13 @@ async def test_a_log_that_grew_again_while_a_holder_was_away_is_seen_to_be_anoth
     lost = await stored(writer, "a")
     await until(lambda: log.applied >= lost)
     stamp, created = log.stamp, log.epoch
-    wire.closed = True
+    wire.is_closed = True
     wire.cut()
     await asyncio.to_thread(past.bring_back)
     await until(lambda: writer.is_connected)
     grown = [await stored(writer, "b") for _ in range(3)]
     assert grown[0] == lost
-    wire.closed = False
+    wire.is_closed = False
     await until(lambda: "all" in log.tag_sequences and log.inside_lease)
     assert log.epoch == created
     assert log.applied > lost

@@ -25,23 +25,12 @@ from opswire.chassis.caching.valkey import Valkey
 from opswire.chassis.errors import OpswireError
 from opswire.chassis.metrics import Metrics
 from opswire.chassis.settings import ServiceSettings
+from opswire.chassis.testing.cache_parts import NumberCodec
 
 READERS = 6
 READS_AT_ONCE = 16
 WRITES_AT_ONCE = 3
 CELLS = {"memory": Cell.MEMORY, "shared": Cell.SHARED, "bypass": Cell.BYPASS}
-
-
-class NumberCodec:
-    """Versions as decimal digits."""
-
-    def encode(self, value: int) -> bytes:
-        """As digits."""
-        return str(value).encode()
-
-    def decode(self, data: bytes) -> int:
-        """The number."""
-        return int(data)
 
 
 class Readers:

@@ -15,65 +15,13 @@ from pathlib import Path
 from cache_world import HOLDERS, WRITERS, Cell, World
 from opswire.chassis.embedded.nats_server import NatsServer
 from opswire.chassis.embedded.valkey_server import ValkeyServer
+from opswire.chassis.testing.broken_wire import BrokenWire
+from opswire.chassis.testing.waiting import until_told
 from redis.asyncio import Redis
 
 SCRIPT = Path(__file__).with_name("cache_processes.py")
 EVENT_TIMEOUT_S = 60
 Fault = Callable[["CacheSystem"], Awaitable[None]]
-
-
-class Wire:
-    """A TCP proxy before the broker: one holder's bus, which can be cut."""
-
-    def __init__(self, target_port: int) -> None:
-        self._target_port = target_port
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._server: asyncio.Server | None = None
-        self.is_closed = False
-        self.may_pass = asyncio.Event()
-        self.may_pass.set()
-
-    async def start(self) -> str:
-        """Listen; the address for clients."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        return f"nats://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            if self.is_closed:
-                return
-            there, back = await asyncio.open_connection("127.0.0.1", self._target_port)
-            self._writers |= {writer, back}
-            await asyncio.gather(self._pump(reader, back), self._pump(there, writer))
-        except OSError:
-            return
-        finally:
-            writer.close()
-
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while data := await reader.read(65_536):
-                await self.may_pass.wait()
-                writer.write(data)
-                await writer.drain()
-        except OSError:
-            return
-        finally:
-            self._writers.discard(writer)
-            writer.close()
-
-    def cut(self) -> None:
-        """End every connection."""
-        for writer in list(self._writers):
-            writer.transport.abort()
-
-    def stop(self) -> None:
-        """End the connections and listen no longer."""
-        self.is_closed = True
-        self.may_pass.set()
-        self.cut()
-        if self._server is not None:
-            self._server.close()
 
 
 class CacheSystem:
@@ -84,7 +32,7 @@ class CacheSystem:
         self.valkey = valkey
         self.world = World(directory / "world")
         self._directory = directory
-        self._wires: list[Wire] = []
+        self._wires: list[BrokenWire] = []
         self._urls: list[str] = []
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._starts = 0
@@ -92,7 +40,7 @@ class CacheSystem:
     async def start(self) -> None:
         """Start everything and wait until each holder has served from memory and each writer was acknowledged."""
         for _ in range(HOLDERS):
-            wire = Wire(self.nats.port)
+            wire = BrokenWire(self.nats.port)
             self._wires.append(wire)
             self._urls.append(await wire.start())
         self._launch("acknowledger", 0, self.nats.url)
@@ -127,10 +75,12 @@ class CacheSystem:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for something to be true of the world."""
-        async with asyncio.timeout(EVENT_TIMEOUT_S):
-            while not condition():
-                self.assert_alive()
-                await asyncio.sleep(0.01)
+
+        async def holds() -> bool:
+            self.assert_alive()
+            return condition()
+
+        await until_told(holds, EVENT_TIMEOUT_S)
 
     def assert_alive(self) -> None:
         """Nobody may end by itself."""
@@ -169,7 +119,7 @@ class CacheSystem:
         url = self._urls[int(number)] if role == "holder" else self.nats.url
         self._launch(role, int(number), url)
 
-    def wire(self, holder: int) -> Wire:
+    def wire(self, holder: int) -> BrokenWire:
         """A holder's way to the broker."""
         return self._wires[holder]
 

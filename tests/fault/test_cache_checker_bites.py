@@ -15,35 +15,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cache_system import Wire
 from opswire.chassis.bus import Bus
 from opswire.chassis.caching.acknowledger import Acknowledger
 from opswire.chassis.caching.cache import Cache
 from opswire.chassis.caching.entry import Entry
 from opswire.chassis.caching.invalidator import Invalidator, NotInForceError
 from opswire.chassis.caching.log import InvalidationLog
-from opswire.chassis.caching.stamp import Stamp
 from opswire.chassis.caching.stream_state import StreamState
 from opswire.chassis.embedded.nats_server import NatsServer
 from opswire.chassis.metrics import Metrics
 from opswire.chassis.settings import ServiceSettings
+from opswire.chassis.testing.broken_wire import BrokenWire
+from opswire.chassis.testing.cache_parts import NumberCodec, StampAfterLoad
+from opswire.chassis.testing.waiting import one_turn, until
 from opswire.contracts.caches_invalidated import CachesInvalidated
 from opswire.contracts.holder_reported import HolderReported
-
-
-class NumberCodec:
-    def encode(self, value: int) -> bytes:
-        return str(value).encode()
-
-    def decode(self, data: bytes) -> int:
-        return int(data)
-
-
-class StampAfterLoad(Cache[int]):
-    def _entry_of(
-        self, key: str, value: int, tags: list[str], stamp: Stamp, begun_s: float, ttl_s: float | None
-    ) -> Entry[int]:
-        return super()._entry_of(key, value, tags, self._log.stamp, begun_s, ttl_s)
 
 
 class NoStampCheck(Cache[int]):
@@ -113,7 +99,7 @@ class Scene:
     version: int = 0
     acknowledged: int = 0
     stale: int = 0
-    wire: Wire = field(init=False)
+    wire: BrokenWire = field(init=False)
     log: InvalidationLog = field(init=False)
     bus: Bus = field(init=False)
     cache: Cache[int] = field(init=False)
@@ -128,7 +114,7 @@ class Scene:
         return bus
 
     async def start(self) -> None:
-        self.wire = Wire(self.nats.port)
+        self.wire = BrokenWire(self.nats.port)
         service, metrics = await self.connected("cache", self.nats.url), Metrics()
         service_log = InvalidationLog(service, metrics, "cache")
         self.acknowledger = self.parts.acknowledger(service, service_log)
@@ -140,7 +126,7 @@ class Scene:
         self.log = self.parts.log(self.bus, metrics, "holder")
         self.cache = self.parts.cache("check", NumberCodec(), self.log, None, metrics, ttl_s=60)
         await self.log.start()
-        await self.until(lambda: {"cache", "holder"} <= {one.service for one in self.acknowledger.registry.holders})
+        await until(lambda: {"cache", "holder"} <= {one.service for one in self.acknowledger.registry.holders})
         await self.trusted()
 
     async def stop(self) -> None:
@@ -150,13 +136,8 @@ class Scene:
             await bus.client.close()
         self.wire.stop()
 
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(30):
-            while not condition():  # noqa: ASYNC110  neither log nor registry has an event for it
-                await asyncio.sleep(0.002)
-
     async def trusted(self) -> None:
-        await self.until(lambda: asyncio.get_running_loop().time() >= self.acknowledger._trusted_from_s)
+        await until(lambda: asyncio.get_running_loop().time() >= self.acknowledger._trusted_from_s)
 
     async def load(self) -> tuple[int, list[str]]:
         return self.version, ["k"]
@@ -171,7 +152,7 @@ class Scene:
         """Until the holder serves from memory."""
         async with asyncio.timeout(30):
             while self.cache.read_now("k") != self.version:
-                await self.until(lambda: self.log.inside_lease)
+                await until(lambda: self.log.inside_lease)
                 await self.read()
 
     async def change(self) -> None:
@@ -208,11 +189,11 @@ async def late_fill(scene: Scene) -> None:
         await may_end.wait()
         return found, ["k"]
 
-    await scene.until(lambda: scene.log.inside_lease)
+    await until(lambda: scene.log.inside_lease)
     reading = asyncio.create_task(scene.read(slow))
     await begun.wait()
     await scene.change()
-    await scene.until(lambda: scene.log.inside_lease)
+    await until(lambda: scene.log.inside_lease)
     may_end.set()
     await reading
     await scene.read()
@@ -228,13 +209,13 @@ async def late_join(scene: Scene) -> None:
         await may_end.wait()
         return found, ["k"]
 
-    await scene.until(lambda: scene.log.inside_lease)
+    await until(lambda: scene.log.inside_lease)
     reading = asyncio.create_task(scene.read(slow))
     await begun.wait()
     await scene.change()
-    await scene.until(lambda: scene.log.inside_lease)
+    await until(lambda: scene.log.inside_lease)
     joining = asyncio.create_task(scene.read())
-    await asyncio.sleep(0)  # one turn: it has joined the flight
+    await one_turn()  # it has joined the flight
     may_end.set()
     await asyncio.gather(reading, joining)
 
@@ -268,7 +249,7 @@ async def late_reply(scene: Scene) -> None:
         await scene.change()
         may_arrive.set()
         await arrived.wait()
-        await asyncio.sleep(0)  # one turn: the answer is taken
+        await one_turn()  # the answer is taken
         await scene.read()
 
 
@@ -278,7 +259,7 @@ async def rolled_back(scene: Scene, lost: int) -> None:
     await asyncio.to_thread(scene.nats.stop)
     shutil.copytree(scene.nats.store_dir, past)
     await asyncio.to_thread(scene.nats.start)
-    await scene.until(lambda: all(bus.is_connected for bus in scene.buses))
+    await until(lambda: all(bus.is_connected for bus in scene.buses))
     for _ in range(lost):
         await scene.change()
     await scene.fill()
@@ -286,13 +267,13 @@ async def rolled_back(scene: Scene, lost: int) -> None:
     shutil.rmtree(scene.nats.store_dir)
     shutil.copytree(past, scene.nats.store_dir)
     await asyncio.to_thread(scene.nats.start)
-    await scene.until(lambda: all(bus.is_connected for bus in scene.buses))
+    await until(lambda: all(bus.is_connected for bus in scene.buses))
 
 
 async def rolled_back_log(scene: Scene) -> None:
     """The holder has followed further than the log now goes: what is new lies where it has been already."""
     await rolled_back(scene, lost=20)
-    await scene.until(lambda: scene.log.inside_lease)
+    await until(lambda: scene.log.inside_lease)
     await scene.change()
     await scene.read()
 
@@ -300,7 +281,7 @@ async def rolled_back_log(scene: Scene) -> None:
 async def sequences_again(scene: Scene) -> None:
     """After a roll-back, an invalidation has a sequence that the holder reported long ago, for another one."""
     await rolled_back(scene, lost=20)
-    await scene.until(lambda: scene.acknowledger.registry.is_complete and "all" in scene.log.tag_sequences)
+    await until(lambda: scene.acknowledger.registry.is_complete and "all" in scene.log.tag_sequences)
     await scene.trusted()
     await scene.fill()
     with scene.deaf():

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
-import urllib.request
 from pathlib import Path
-from typing import Any
 
 from checker import error_lines
 from model_system import GOOD, GRACE_S, foreign_words, outcomes_of
 from opswire.chassis.testing.scripted_model import ScriptedModel
 from opswire.chassis.testing.system import System
 from opswire.chassis.testing.upstream import Upstream
+from opswire.chassis.testing.waiting import wait_until
 
 AT_ONCE = 10
 DEADLINE_S = 30.0
@@ -27,19 +25,9 @@ def write(file: Path, name: str, model: ScriptedModel) -> None:
     beside.replace(file)
 
 
-def inference_of(system: System) -> Any:
-    """What the intent service shows of its model servers."""
-    with urllib.request.urlopen(f"{system.url('intent')}/health/ready", None, 5) as reply:
-        return json.load(reply)
-
-
 def wait_shown(system: System, text: str) -> None:
     """Until the intent service's health page holds a text. Raises TimeoutError."""
-    give_up_s = time.monotonic() + DEADLINE_S
-    while text not in json.dumps(inference_of(system)):
-        if time.monotonic() > give_up_s:
-            raise TimeoutError(f"not shown: {text}")
-        time.sleep(0.05)
+    wait_until(lambda: text in json.dumps(system.health("intent")), lambda: f"not shown: {text}", DEADLINE_S)
 
 
 def test_switching_the_model_server_under_load_loses_no_request(tmp_path: Path) -> None:
@@ -52,7 +40,7 @@ def test_switching_the_model_server_under_load_loses_no_request(tmp_path: Path) 
             statuses, counts = asyncio.run(_under_load(system, file, first, second))
             assert set(statuses) == {"completed"}
             assert set(counts) == {1}
-            shown = json.dumps(inference_of(system))
+            shown = json.dumps(system.health("intent"))
             assert second.url in shown
             assert first.url not in shown
             assert system.pids() == pids

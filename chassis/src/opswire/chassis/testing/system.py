@@ -26,6 +26,7 @@ from opswire.chassis.embedded.process import end, log_tail, spawn
 from opswire.chassis.embedded.server import EmbeddedServer
 from opswire.chassis.embedded.valkey_server import ValkeyServer
 from opswire.chassis.provision import provision
+from opswire.chassis.testing.waiting import wait_until
 
 SERVICES = ("intent", "assets", "executor", "cache")
 READY_TIMEOUT_S = 60.0
@@ -142,6 +143,18 @@ class System:
                     what = "is not ready" if self.is_running(name) else f"ended with {self.process(name).returncode}"
                     raise RuntimeError(f"{name} {what}; its log ends with:\n{log_tail(self.log_path(name), 20)}")
                 time.sleep(POLL_S)
+
+    def health(self, name: str) -> dict[str, Any]:
+        """What a ready service shows of itself. Raises HTTPError when it is not ready."""
+        with urllib.request.urlopen(f"{self.url(name)}/health/ready", None, 5) as reply:  # noqa: S310  our own address
+            shown: dict[str, Any] = json.load(reply)
+        return shown
+
+    def wait_warm(self) -> None:
+        """Wait until the intent service's model server is warm. Raises TimeoutError with what is shown instead."""
+        wait_until(
+            lambda: bool(self.health("intent")["details"]["inference"]["is_warm"]), lambda: str(self.health("intent"))
+        )
 
     def url(self, name: str) -> str:
         """Where a service answers over HTTP."""
