@@ -124,18 +124,22 @@ function showParts(change) {
   if (common.length) of("common-caption").textContent = `What the ${number(common[0].slow, 0)} slow requests of B (over ${ms(common[0].slower_than_ns)} ms, A's P95) carry more often than its ${number(common[0].others, 0)} others`;
   fill("common", common.map(one => row([`${one.name} = ${one.value}`, share(one.share_slow), share(one.share_others), `[${points(one.interval.low)}, ${points(one.interval.high)}]`, { node: wrapped(opener(one.example_key)), kind: "left" }])), 5, "");
 }
+function changed(change) {
+  const box = element("span", `${signed(change.ns)} `);
+  box.append(element("small", span(change.interval))); return box;
+}
 const wrapped = node => node instanceof Node ? node : document.createTextNode(node);
 function showStages(table) {
   of("trust").textContent = `${share(table.untrusted_share)} of the requests are untrusted: 5 % or more of their time is unexplained or repaired.`
     + (table.sampled_share < 1 ? ` An even ${share(table.sampled_share)} of the requests was looked at.` : "");
   of("trust").className = table.untrusted_share > .05 ? "warn" : "quiet";
-  of("stages-caption").textContent = `${look.after.title}, n ${number(table.requests, 0)}. Times in ms. ${table.percentiles_note}`;
-  const bands = table.bands.map(band => `mean P${band.low}–${band.high}`);
-  of("stages-head").replaceChildren(row(["Stage", "Share", "In", "Own P50", "P95", "P99", ...bands, "Change", "95 % interval", left("Look at")]));
+  of("stages-caption").textContent = `${look.after.title}, n ${number(table.requests, 0)}. Times in ms; the P columns on the right are means over the requests between those percentiles of the whole time. ${table.percentiles_note}`;
+  const bands = table.bands.map(band => `P${band.low}–${band.high}`);
+  of("stages-head").replaceChildren(row(["Stage", "Share", "In", "Own P50", "P95", "P99", ...bands, "Change, 95 % interval", left("Look at")]));
   for (const cell of of("stages-head").querySelectorAll("th, td")) { const head = element("th", cell.textContent, { scope: "col", className: cell.className }); cell.replaceWith(head); }
   fill("stages", table.lines.map(line => row([swatch(line.stage), share(line.share), `${number(100 * line.present, 0)} %`, ...line.own_ns.map(ms), ...line.band_means_ns.map(ms),
-    line.change ? { text: signed(line.change.ns), kind: line.change.is_certain ? (line.change.ns > 0 ? "bad" : "good") : "quiet" } : "", line.change ? { text: span(line.change.interval), kind: "quiet" } : "", { node: wrapped(opener(line.example_key)), kind: "left" }])), 9 + bands.length, "No request in window B.");
-  of("stages-sum").replaceChildren(row(["together", "100.0 %", "", "", "", "", ...table.bands.map(band => ms(band.mean_ns)), table.change ? signed(table.change.ns) : "", table.change ? span(table.change.interval) : "", ""]));
+    line.change ? { node: changed(line.change), kind: line.change.is_certain ? (line.change.ns > 0 ? "bad" : "good") : "quiet" } : "", { node: wrapped(opener(line.example_key)), kind: "left" }])), 8 + bands.length, "No request in window B.");
+  of("stages-sum").replaceChildren(row(["together", "100.0 %", "", "", "", "", ...table.bands.map(band => ms(band.mean_ns)), table.change ? { node: changed(table.change) } : "", ""]));
 }
 function showRequests() {
   const stage = of("in-stage").value, time = one => stage ? (one.stages[stage] || 0) : one.e2e_ns;

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from opswire.ledger.account import account
+from opswire.ledger.account import account, account_trace
 from opswire.ledger.many.sample import REQUESTS_MAX, Sample, read_sample, sample_of
 from opswire.ledger.readers.errors import InputError
 from opswire.ledger.readers.files import read_file
@@ -43,8 +43,10 @@ def sample_of_file(path: Path, wanted: Callable[[RequestRow], bool] | None = Non
 def rows_of_traces(path: Path) -> Iterator[RequestRow]:
     """The rows of a file of traces; a trace that is no request of ours has its trace id for a key."""
     for group in Traces().groups(read_file(path)):
-        key = group.request_key or group.trace_id
-        request, segments = account(key, group.spans)
+        if group.request_key is None:
+            request, segments = account_trace(group.trace_id, group.spans)
+        else:
+            request, segments = account(group.request_key, group.spans)
         yield row_of(request, segments, group.spans)
 
 

@@ -77,7 +77,7 @@ class Sample:
     @property
     def untrusted_share(self) -> float:
         """The part whose unexplained and repaired time is 5 % or more of the request; 0 for none."""
-        return 1 - sum(self.trusted) / len(self) if len(self) else 0.0
+        return (len(self) - sum(self.trusted)) / len(self) if len(self) else 0.0
 
     def mean_of(self, column: Sequence[int]) -> float:
         """The weighted mean of a column over all requests here."""

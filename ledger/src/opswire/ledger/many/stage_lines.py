@@ -123,7 +123,7 @@ def _changes(sample: Sample, reference: Sample) -> dict[str, Change]:
         return {}
     names = sorted({*sample.stages, *reference.stages})
     draws = []
-    for side, which in (("now", sample), ("reference", reference)):
+    for side, which in (("after", sample), ("before", reference)):
         columns: dict[str, Sequence[int]] = {name: which.stages[name] for name in names if name in which.stages}
         draws.append(resampled_means(which, range(len(which)), columns | {"": which.e2e_ns}, side))
     requests = min(len(sample), len(reference))

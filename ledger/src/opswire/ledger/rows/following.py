@@ -1,8 +1,8 @@
 """From the span store to the row store: books every request that finished since the last look, before any sampling.
 
 The span store is the queue. It is read in pieces of bounded size, a piece is noted and its place kept in one
-transaction, and no more is read while too many requests wait to be booked: a slow or absent row store slows this
-reader alone, never a service. What is booked twice is replaced, so a crash or a second reader costs time and no truth.
+transaction, and the next is read once all of it that is over is booked: a slow or absent row store slows this reader
+alone, never a service. What is booked twice is replaced, so a crash or a second reader costs time and no truth.
 """
 
 from __future__ import annotations
@@ -24,10 +24,14 @@ SETTLE_NS = 2_000_000_000
 UNFINISHED_NS = 15 * 60 * 1_000_000_000
 """One that never finished gets its row, flagged, after this long; it is booked anew when it goes on."""
 BATCHES_AT_ONCE = 4_000
-PENDING_MAX = 20_000
 BOOKED_AT_ONCE = 200
 SPANS_MAX = 200_000
 """Of one request; what is beyond is left out and the row flagged `cut`. Some 200 MB in memory."""
+_LATER = "CASE WHEN pending.last_end_ns > excluded.last_end_ns THEN pending.last_end_ns ELSE excluded.last_end_ns END"
+_NOTE = f"""
+INSERT INTO pending(request_key, last_end_ns, due_ns) VALUES (?, ?, ?)
+ON CONFLICT (request_key) DO UPDATE SET last_end_ns = {_LATER}, due_ns = {_LATER} + {SETTLE_NS}
+"""  # noqa: S608  constants
 _CURSOR = "span_store"
 
 
@@ -62,7 +66,7 @@ class Follower:
         progress = Progress()
         pieces = 0
         while True:
-            more = self._read_piece(progress) if self._waiting() < PENDING_MAX else True
+            more = self._read_piece(progress)
             while self._book(progress) == BOOKED_AT_ONCE:
                 tell(progress)
             tell(progress)
@@ -99,12 +103,7 @@ class Follower:
         return found.behind > 0
 
     def _note(self, touched: Iterable[tuple[str, int]]) -> None:
-        upsert = (
-            "INSERT INTO pending(request_key, last_end_ns, due_ns) VALUES (?, ?, ?) ON CONFLICT (request_key) DO UPDATE"
-            " SET last_end_ns = CASE WHEN pending.last_end_ns > excluded.last_end_ns THEN pending.last_end_ns"
-            " ELSE excluded.last_end_ns END, due_ns = excluded.due_ns"
-        )
-        self._rows.database.execute_many(upsert, [(key, end, end + SETTLE_NS) for key, end in touched])
+        self._rows.database.execute_many(_NOTE, [(key, end, end + SETTLE_NS) for key, end in touched])
 
     def _book(self, progress: Progress) -> int:
         """Book what has been quiet; how many were looked at."""

@@ -84,13 +84,15 @@ def row_of(request: Request, segments: Sequence[Segment], spans: Iterable[Span])
     spans = list(spans)
     names = {(span.trace_id, span.span_id): span.name for span in spans}
     stages: dict[str, tuple[int, int]] = {}
+    is_foreign = "foreign" in request.flags
     for segment in segments:
-        total, count = stages.get(segment.stage.value, (0, 0))
-        stages[segment.stage.value] = (total + segment.duration_ns, count + 1)
+        name = stage_name(segment, is_foreign)
+        total, count = stages.get(name, (0, 0))
+        stages[name] = (total + segment.duration_ns, count + 1)
     return RequestRow(
         request_key=request.request_key,
         trace_ids=request.trace_ids,
-        route=request.route + ("+approval" if "approval.wait" in stages else ""),
+        route=_route_of(request, spans, "approval.wait" in stages),
         outcome=request.outcome,
         t0_ns=request.t0_ns,
         t1_ns=request.t1_ns,
@@ -104,16 +106,32 @@ def row_of(request: Request, segments: Sequence[Segment], spans: Iterable[Span])
         attributes=attributes_of(request, spans),
         engine_version=request.engine_version,
         stages=stages,
-        segments=tuple(_row_segment(segment, names) for segment in segments),
+        segments=tuple(_row_segment(segment, names, is_foreign) for segment in segments),
     )
 
 
-def _row_segment(segment: Segment, names: Mapping[tuple[str, str], str]) -> RowSegment:
+def stage_name(segment: Segment, is_foreign: bool) -> str:
+    """The stage; where another system's span has none, the service: it is known where that time went."""
+    if is_foreign and segment.stage.value == "unattributed" and segment.span_id and segment.service:
+        return f"service {segment.service}"
+    return segment.stage.value
+
+
+def _route_of(request: Request, spans: Sequence[Span], is_approved: bool) -> str:
+    """What is compared with its like: with and without a person's decision are two; another system's is its root."""
+    if "foreign" in request.flags:
+        roots = [span for span in spans if span.parent_id is None]
+        root = min(roots or spans, key=lambda span: (span.start_ns, span.span_id))
+        return f"{root.service} {root.name}"[:VALUE_CHARACTERS_MAX]
+    return request.route + ("+approval" if is_approved else "")
+
+
+def _row_segment(segment: Segment, names: Mapping[tuple[str, str], str], is_foreign: bool) -> RowSegment:
     operation = names.get((segment.trace_id, segment.span_id), "")
     return RowSegment(
         segment.start_ns,
         segment.end_ns,
-        segment.stage.value,
+        stage_name(segment, is_foreign),
         segment.sub,
         segment.trace_id,
         segment.span_id,
