@@ -80,7 +80,8 @@ class HighWater:
         self._accepted_path = directory / ACCEPTED_FILE
         self._marks: dict[str, Mark] = {}
         self._kept: dict[str, Mark] = {}
-        self._adopted_ns = 0
+        self._adopted_ns: dict[str, int] = {}
+        self._adopts_after_ns = 0
         self._lock = threading.RLock()
         self._unreadable = ""
         self.on_loss_accepted: list[Callable[[Loss], None]] = []
@@ -90,18 +91,19 @@ class HighWater:
         with self._lock:
             self._unreadable = ""
             # Without a file that says which acceptances were used, only those made from now on count.
-            self._adopted_ns = time.time_ns()
+            self._adopts_after_ns = time.time_ns()
             try:
                 found = json.loads(self._path.read_bytes())
                 marks = {str(name): Mark(int(s), int(ns)) for name, (s, ns) in found["marks"].items()}
-                self._adopted_ns = int(found["adopted_ns"])
+                self._adopted_ns = {str(name): int(ns) for name, ns in found["adopted_ns"].items()}
             except FileNotFoundError:
                 return
-            except (OSError, ValueError, KeyError, TypeError) as error:
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
                 self._unreadable = f"{self._path.name} cannot be read ({type(error).__name__})"
                 with contextlib.suppress(OSError):
-                    self._adopted_ns = self._path.stat().st_mtime_ns
+                    self._adopts_after_ns = self._path.stat().st_mtime_ns
                 return
+            self._adopts_after_ns = 0
             self._kept = dict(marks)
             for stream, mark in marks.items():
                 self.saw(stream, mark.sequence, mark.stored_ns)
@@ -135,13 +137,15 @@ class HighWater:
 
     def check(self, stream: str, place: Place) -> None:
         """Raises StreamBehindError when the stream lacks what it had acknowledged, and no person has accepted that."""
-        sentence = self._unreadable or self._missing(stream, place)
+        sentence = self.missing(stream, place)
         if sentence and not self._adopt(stream, place):
             self.keep()
             raise StreamBehindError(f"{sentence}: {ADVICE}")
 
-    def _missing(self, stream: str, place: Place) -> str:
+    def missing(self, stream: str, place: Place) -> str:
         """What is wrong, as the beginning of a sentence; empty when all is well."""
+        if self._unreadable:
+            return self._unreadable
         mark = self._marks.get(stream)
         if mark is None or (mark.sequence < place.first_sequence and _may_have_expired(mark)):
             return ""
@@ -154,13 +158,14 @@ class HighWater:
     def _adopt(self, stream: str, place: Place) -> bool:
         """Go back to where a person accepted the stream to stand, once for each acceptance."""
         mark = self._marks.get(stream, Mark(0))
+        after_ns = self._adopted_ns.get(stream, self._adopts_after_ns)
         for loss in self.losses():
             fits = loss.stream == stream and loss.lost.sequence >= mark.sequence
-            if loss.at_ns <= self._adopted_ns or not fits or loss.now.sequence > place.last.sequence:
+            if loss.at_ns <= after_ns or not fits or loss.now.sequence > place.last.sequence:
                 continue
             with self._lock:
                 self._marks[stream] = loss.now
-                self._adopted_ns, self._unreadable = loss.at_ns, ""
+                self._adopted_ns[stream], self._unreadable = loss.at_ns, ""
                 self.keep()
             for callback in self.on_loss_accepted:
                 callback(loss)

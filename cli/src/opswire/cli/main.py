@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 import typer
-from opswire.cli.commands import assets, cache, doctor, eval, inference, lab, latency, parked, requests, running, tokens
+from opswire.cli.commands import (
+    assets,
+    audit,
+    cache,
+    doctor,
+    eval,
+    inference,
+    lab,
+    latency,
+    parked,
+    requests,
+    running,
+    tokens,
+)
 from opswire.cli.errors import EXIT_STATUSES
 
 app = typer.Typer(
@@ -27,6 +40,7 @@ app.add_typer(latency.app, name="latency")
 app.add_typer(assets.app, name="assets")
 app.add_typer(cache.app, name="cache")
 app.add_typer(parked.app, name="parked")
+app.add_typer(audit.app, name="audit")
 app.add_typer(eval.app, name="eval")
 app.command("tokens")(tokens.tokens)
 app.add_typer(inference.app, name="inference")

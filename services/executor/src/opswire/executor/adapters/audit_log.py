@@ -23,7 +23,7 @@ from opswire.chassis.caching.stream_state import nanoseconds
 from opswire.chassis.errors import OpswireError, RetryableError
 from opswire.chassis.high_water import ADVICE, Loss, StreamBehindError
 from opswire.chassis.logs import get_logger
-from opswire.chassis.publisher import BrokerAwayError, Publisher, PublishRefusedError
+from opswire.chassis.publisher import BrokerAwayError, OvertakenError, Publisher
 from opswire.chassis.stream_guard import RequestJson, StreamGuard
 from opswire.chassis.stream_reader import StreamReader
 from opswire.chassis.wire import WireClient
@@ -177,7 +177,7 @@ class AuditLog:
             return
         try:
             stored = await publisher.publish(AUDIT_RECORDED.template, self._header(record), record.to_bytes())
-        except PublishRefusedError:
+        except OvertakenError:
             before = self.head
             await self._read_head()
             if self.head.sequence == before.sequence:

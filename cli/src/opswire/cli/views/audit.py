@@ -1,0 +1,52 @@
+"""How the audit trail looks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opswire.cli.audit import Recorded
+from opswire.cli.audit_check import Report
+from opswire.cli.facts import clock
+from opswire.cli.views.plain import harmless
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+HASH_CHARACTERS = 12
+
+
+def print_entries(console: Console, found: list[Recorded]) -> None:
+    """One line for each entry."""
+    if not found:
+        console.print("Nothing is recorded yet.")
+        return
+    table = Table(box=None, pad_edge=False)
+    for title in ("entry", "stored", "who", "what", "place", "hash"):
+        table.add_column(title, overflow="fold")
+    for one in found:
+        entry = one.entry
+        place = f"{entry.stream} {entry.sequence}"
+        cells = (str(entry.number), clock(entry.at_ns), entry.actor, entry.subject, place, entry.hash[:HASH_CHARACTERS])
+        table.add_row(*(Text(harmless(cell)) for cell in cells))
+    console.print(table)
+
+
+def print_report(console: Console, report: Report) -> None:
+    """What was looked at, what is wrong, and what to know besides."""
+    looked = (
+        f"{report.entries} entries in {report.records} records, {report.compared} compared with what is stored, "
+        f"{report.anchors} anchors"
+    )
+    console.print(Text(looked, style="dim"))
+    for note in report.notes:
+        console.print(Text.assemble(("note: ", "dim"), harmless(note)))
+    for finding in report.findings:
+        console.print(Text.assemble((f"{finding.kind}: ", "bold red"), harmless(finding.sentence)))
+    if report.found > len(report.findings):
+        console.print(Text(f"and {report.found - len(report.findings)} more", style="red"))
+    if report.is_whole:
+        console.print(Text(f"The audit trail is whole; its head is {report.head}.", style="green"))
+    else:
+        console.print(Text("The audit trail is not whole. See docs/how-to/check-the-audit-trail.md.", style="red"))
