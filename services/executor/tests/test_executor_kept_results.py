@@ -20,12 +20,12 @@ from opswire.executor.adapters.invalidations import AcknowledgedInvalidations
 from opswire.executor.adapters.result_codec import ResultCodec
 from opswire.executor.errors import HostUnreachableError
 from opswire.executor.handlers.context_resolved import HandleContextResolved
-from opswire.executor.rules.caching import CACHING, is_failure, key_of, tags_of, ttl_of
+from opswire.executor.rules.caching import is_failure, key_of, tags_of, ttl_of
+from opswire.executor.rules.packaged import packaged_catalogue
 from opswire.executor.rules.tools import Tool, ToolCall, ToolResult
 from opswire.executor.usecases.kept_results import Kept, KeptResults
 from opswire.executor.usecases.plan import digest_of, make_plan
 from opswire.executor.usecases.run import run_plan
-from opswire.executor.usecases.steps import TIMEOUTS_MS
 from opswire.executor.usecases.touched import invalidate_touched, touched_tags
 
 LOAD = "ssh.host_load"
@@ -155,10 +155,8 @@ def test_a_key_holds_all_that_the_result_depends_on(changed: str, make_context, 
     assert key_of(call(), "v") == key_of(call(), "v") != other()
 
 
-def test_every_tool_is_in_the_table_and_what_asks_for_now_is_never_kept() -> None:
-    assert CACHING.keys() == TIMEOUTS_MS.keys()
-    assert all(0 <= each.ttl_s <= 60 and each.reason for each in CACHING.values())
-    kept = {name for name, each in CACHING.items() if each.ttl_s > 0}
+def test_what_asks_for_now_is_never_kept() -> None:
+    kept = {entry.name for entry in packaged_catalogue() if entry.caching.ttl_s > 0}
     assert kept == {LOAD, "tls.inspect", "dns.resolve"}
 
 

@@ -5,6 +5,9 @@ Either may carry an `answer`: rows that are worth showing although the request d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import ClassVar
+
 from opswire.chassis.errors import (
     ClarificationError,
     Disposition,
@@ -57,9 +60,13 @@ class NoAutomaticPlanError(HumanNeededError):
 
 
 class ToolError(OpswireError):
-    """One tool could not do its work. When every step of a plan failed, `answer` holds a row for each."""
+    """One tool could not do its work. When every step of a plan failed, `answer` holds a row for each.
+
+    `leaves_unknown`: the tool was begun and its end was not seen, so what it changed nobody knows.
+    """
 
     code = "tool_failed"
+    leaves_unknown: ClassVar[bool] = False
     disposition = Disposition.REJECT
     status = FinishStatus.FAILED
 
@@ -72,12 +79,20 @@ class ToolTimeoutError(ToolError):
     """The step's time ran out before the tool was done."""
 
     code = "tool_timeout"
+    leaves_unknown = True
 
 
 class HostUnreachableError(ToolError):
     """No connection to the host: refused, no route, or no answer in time."""
 
     code = "host_unreachable"
+
+
+class ConnectionBrokenError(HostUnreachableError):
+    """The connection to a host ended while a tool was at work there."""
+
+    code = "connection_broken"
+    leaves_unknown = True
 
 
 class HostKeyUnknownError(ToolError):
@@ -156,6 +171,7 @@ class OutputTooLargeError(ToolError):
     """A command printed more than the limit and was ended."""
 
     code = "output_too_large"
+    leaves_unknown = True
 
 
 class ForwardingRefusedError(ToolError):
@@ -168,3 +184,39 @@ class NameServerError(ToolError):
     """The name server did not answer or could not."""
 
     code = "dns_unavailable"
+
+
+class BadCatalogueError(OpswireError):
+    """The files of the tool catalogue hold faults: one sentence each, naming file, tool and field."""
+
+    code = "bad_catalogue"
+    disposition = Disposition.REJECT
+    status = FinishStatus.FAILED
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(self.faults))
+
+
+class UnitNotChangedError(ToolError):
+    """The unit did not get into the state that was asked for."""
+
+    code = "unit_not_changed"
+
+
+class StateChangedError(ToolError):
+    """What is to be changed is not as it was when the change was planned; nothing was done."""
+
+    code = "state_changed"
+
+
+class BackupMissingError(ToolError):
+    """The copy that would be put back is not there."""
+
+    code = "backup_missing"
+
+
+class FileUnwritableError(ToolError):
+    """The file could not be written, replaced or removed by our user; it is as it was."""
+
+    code = "file_unwritable"

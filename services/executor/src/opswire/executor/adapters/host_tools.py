@@ -8,9 +8,10 @@ from opswire.contracts.findings import Asset
 from opswire.executor.adapters.endpoints import address_of
 from opswire.executor.adapters.remote_files import Listing, RemoteFiles
 from opswire.executor.adapters.settings import DriverSettings
-from opswire.executor.adapters.ssh import CommandResult, Ssh
+from opswire.executor.adapters.ssh import Ssh
 from opswire.executor.adapters.together import together
-from opswire.executor.errors import BadArgumentError, CommandFailedError
+from opswire.executor.adapters.units import Units, command_failed, unit_record
+from opswire.executor.errors import BadArgumentError
 from opswire.executor.rules.cells import plain
 from opswire.executor.rules.names import is_unit
 from opswire.executor.rules.readings import (
@@ -21,15 +22,11 @@ from opswire.executor.rules.readings import (
     read_load,
     read_memory_kb,
     read_supervisor,
-    read_systemd,
     read_systemd_failed,
     read_uptime_s,
     size,
 )
 from opswire.executor.rules.tools import Record, Tool, ToolCall, ToolResult
-
-NOT_FOUND = 127
-SYSTEMD_PROPERTIES = "LoadState,ActiveState,SubState,MainPID,ExecMainStartTimestamp"
 
 
 class HostTools:
@@ -38,6 +35,7 @@ class HostTools:
     def __init__(self, ssh: Ssh, settings: DriverSettings) -> None:
         self._ssh = ssh
         self._files = RemoteFiles(ssh)
+        self.units = Units(ssh)
         self._settings = settings
 
     def tools(self) -> dict[str, Tool]:
@@ -61,7 +59,7 @@ class HostTools:
         up = f"up {duration(seconds)}" if seconds is not None else "uptime not known"
         name = call.needed_asset().name
         records: list[Record] = [{"asset": name, "check": "ssh", "state": "reachable", "pid": None, "detail": up}]
-        records += [_unit_record(name, f"unit {unit.unit}", unit) for unit in units]
+        records += [unit_record(name, f"unit {unit.unit}", unit) for unit in units]
         return ToolResult(tuple(records))
 
     async def unit_status(self, call: ToolCall) -> ToolResult:
@@ -69,33 +67,8 @@ class HostTools:
         unit, manager = call.text("unit"), call.text("manager")
         if not is_unit(unit):
             raise BadArgumentError(f"{unit[:80]!r} is not the name of a unit")
-        host = call.needed_host()
-        reading = None
-        if manager != "systemd":
-            reading = await self._supervisor_unit(host, unit, needed=manager == "supervisor")
-        if reading is None:
-            reading = await self._systemd_unit(host, unit)
-        return ToolResult((_unit_record(call.needed_asset().name, f"unit {unit}", reading),))
-
-    async def _supervisor_unit(self, host: Asset, unit: str, *, needed: bool) -> UnitReading | None:
-        result = await self._ssh.run(host, ["supervisorctl", "status", unit])
-        found = [reading for reading in read_supervisor(result.stdout) if reading.unit.split(":")[-1] == unit]
-        found += [reading for reading in read_supervisor(result.stdout) if reading.unit == unit]
-        if found:
-            return found[0]
-        if "no such process" in result.stdout.casefold() or "no such group" in result.stdout.casefold():
-            return UnitReading(unit, "unknown", None, "no such unit")
-        if needed:
-            raise _failed("supervisorctl", host, result)
-        return None
-
-    async def _systemd_unit(self, host: Asset, unit: str) -> UnitReading:
-        argv = ["systemctl", "show", f"--property={SYSTEMD_PROPERTIES}", "--", unit]
-        result = await self._ssh.run(host, argv)
-        reading = read_systemd(unit, result.stdout)
-        if reading is None:
-            raise _failed("systemctl", host, result)
-        return reading
+        reading = await self.units.read(call.needed_host(), unit, manager)
+        return ToolResult((unit_record(call.needed_asset().name, f"unit {unit}", reading),))
 
     async def _units(self, host: Asset, manager: str) -> list[UnitReading]:
         if manager != "systemd":
@@ -121,7 +94,7 @@ class HostTools:
         result = await self._ssh.run(host, ["cat", "/proc/loadavg"])
         load = read_load(result.stdout)
         if load is None:
-            raise _failed("/proc/loadavg", host, result)
+            raise command_failed("/proc/loadavg", host, result)
         names = ("load_1m", "load_5m", "load_15m")
         return [_metric(host, name, value, "", "") for name, value in zip(names, load, strict=True)]
 
@@ -129,7 +102,7 @@ class HostTools:
         result = await self._ssh.run(host, ["cat", "/proc/meminfo"])
         memory = read_memory_kb(result.stdout)
         if memory is None:
-            raise _failed("/proc/meminfo", host, result)
+            raise command_failed("/proc/meminfo", host, result)
         total, available = memory
         percent = round(100 * (total - available) / total, 1)
         return [_metric(host, "memory_used", percent, "%", f"{size(total - available)} of {size(total)}")]
@@ -138,14 +111,14 @@ class HostTools:
         result = await self._ssh.run(host, ["cat", "/proc/uptime"])
         seconds = read_uptime_s(result.stdout)
         if seconds is None:
-            raise _failed("/proc/uptime", host, result)
+            raise command_failed("/proc/uptime", host, result)
         return [_metric(host, "uptime", int(seconds), "s", duration(seconds))]
 
     async def _disk(self, host: Asset) -> list[Record]:
         result = await self._ssh.run(host, ["df", "-P"])
         filesystems = read_filesystems(result.stdout)
         if not filesystems:
-            raise _failed("df", host, result)
+            raise command_failed("df", host, result)
         return [_metric(host, "disk_used", one.used_percent, "%", f"{one.mount}, {_free(one)}") for one in filesystems]
 
     async def log_tail(self, call: ToolCall) -> ToolResult:
@@ -204,26 +177,9 @@ class HostTools:
         )
 
 
-def _unit_record(asset: str, check: str, reading: UnitReading) -> Record:
-    return {
-        "asset": asset,
-        "check": plain(check, 200),
-        "state": reading.state,
-        "pid": reading.pid,
-        "detail": plain(reading.detail, 200),
-    }
-
-
 def _metric(host: Asset, metric: str, value: float, unit: str, detail: str) -> Record:
     return {"asset": host.name, "metric": metric, "value": value, "unit": unit, "detail": plain(detail, 200)}
 
 
 def _free(filesystem: Filesystem) -> str:
     return f"{size(filesystem.available_kb)} free of {size(filesystem.size_kb)}"
-
-
-def _failed(what: str, host: Asset, result: CommandResult) -> CommandFailedError:
-    if result.exit_status == NOT_FOUND:
-        return CommandFailedError(f"{host.name} has no {what}")
-    said = plain((result.stderr or result.stdout).strip().replace("\n", " "), 200)
-    return CommandFailedError(f"{what} on {host.name} ended with {result.exit_status}: {said or 'no output'}")

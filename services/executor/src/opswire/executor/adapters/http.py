@@ -6,6 +6,7 @@ import asyncio
 import re
 
 import httpx
+from opswire.contracts.findings import Asset
 from opswire.executor.adapters.endpoints import address_of
 from opswire.executor.adapters.settings import DriverSettings
 from opswire.executor.adapters.tcp import probe_record
@@ -29,20 +30,24 @@ class Http:
     async def check(self, call: ToolCall) -> ToolResult:
         """`healthy` for 2xx, `redirects` for 3xx (never followed), `unhealthy`, `refused`, `no answer` or `broken`."""
         asset, port, scheme, path = call.needed_asset(), call.port(), call.text("scheme"), call.text("path")
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        result, detail = await self.probe(asset, scheme, port, path)
+        answered = result in ("healthy", "unhealthy", "redirects")
+        latency_ms = round((loop.time() - started) * 1_000, 1) if answered else None
+        return ToolResult((probe_record(call, asset, scheme, port, result, latency_ms, detail),))
+
+    async def probe(self, asset: Asset, scheme: str, port: int, path: str) -> tuple[str, str]:
+        """What `check` finds, and a detail. Raises BadArgumentError, AddressRefusedError."""
         if scheme not in ("http", "https"):
             raise BadArgumentError(f"{scheme[:40]!r} is not a scheme that is asked")
         if not _PATH.fullmatch(path):
             raise BadArgumentError(f"{path[:80]!r} is not the path of an HTTP request")
         address = await address_of(asset, allow_loopback=self._settings.allow_loopback)
-        name = server_name(call)
+        name = server_name(asset)
         url = f"{scheme}://{f'[{address}]' if ':' in address else address}:{port}{path}"
         async with self._client(scheme) as client:
-            loop = asyncio.get_running_loop()
-            started = loop.time()
-            result, detail = await self._get(client, url, f"{name}:{port}", name)
-            answered = result in ("healthy", "unhealthy", "redirects")
-            latency_ms = round((loop.time() - started) * 1_000, 1) if answered else None
-        return ToolResult((probe_record(call, asset, scheme, port, result, latency_ms, detail),))
+            return await self._get(client, url, f"{name}:{port}", name)
 
     def _client(self, scheme: str) -> httpx.AsyncClient:
         # A context is costly to build, and plain HTTP has no use for the authorities that a verifying one loads.
@@ -92,9 +97,8 @@ def _judged(response: httpx.Response, body: bytes) -> tuple[str, str]:
     return "unhealthy", f"{said}: {excerpt}" if excerpt else said
 
 
-def server_name(call: ToolCall) -> str:
+def server_name(asset: Asset) -> str:
     """The name that the asset answers to: its attribute `server_name`, its address, or its host's name."""
-    asset = call.needed_asset()
     name = asset.attributes.get("server_name") or asset.address or asset.name
     # It becomes a header and a handshake field: letters, digits and name punctuation only.
     return name if re.fullmatch(r"[A-Za-z0-9._:-]{1,253}", name) else "invalid"

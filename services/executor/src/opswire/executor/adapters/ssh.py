@@ -16,6 +16,7 @@ from opswire.executor.adapters.settings import DriverSettings
 from opswire.executor.adapters.together import together
 from opswire.executor.errors import (
     BadArgumentError,
+    ConnectionBrokenError,
     ForwardingRefusedError,
     HostKeyMismatchError,
     HostUnreachableError,
@@ -65,15 +66,12 @@ class Ssh:
         """
         command = quoted(argv)
         async with self.connected(host) as connection:
-            try:
-                process = await connection.create_process(command, encoding=None, stdin=asyncssh.DEVNULL)
-            except (asyncssh.Error, OSError) as error:
-                raise ToolError(f"{host.name} did not start the command: {_reason(error)}") from error
+            process = await start_process(connection, host, command)
             try:
                 stdout, stderr = await together(_limited(process.stdout, host), _limited(process.stderr, host))
                 await process.wait_closed()
             except (asyncssh.Error, OSError) as error:
-                raise HostUnreachableError(f"the connection to {host.name} broke: {_reason(error)}") from error
+                raise connection_broke(host, error) from error
             finally:
                 # When our time is up or it prints without end, the remote command is to end too.
                 if process.exit_status is None and not process.is_closing():
@@ -95,7 +93,7 @@ class Ssh:
                     return f"closed: {_refusal(error.reason)}"
                 raise ForwardingRefusedError(f"{host.name} does not let us connect from it: {error.reason}") from error
             except (asyncssh.Error, OSError) as error:
-                raise HostUnreachableError(f"the connection to {host.name} broke: {_reason(error)}") from error
+                raise connection_broke(host, error) from error
             writer.close()
             return "open"
 
@@ -201,6 +199,21 @@ class Ssh:
     def open_connections(self) -> int:
         """How many connections are open now."""
         return sum(entry.connection is not None and not entry.connection.is_closed() for entry in self._pool.values())
+
+
+async def start_process(
+    connection: asyncssh.SSHClientConnection, host: Asset, command: str
+) -> asyncssh.SSHClientProcess[bytes]:
+    """Start a command line whose arguments are quoted already. Raises ToolError."""
+    try:
+        return await connection.create_process(command, encoding=None, stdin=asyncssh.DEVNULL)
+    except (asyncssh.Error, OSError) as error:
+        raise ToolError(f"{host.name} did not start the command: {_reason(error)}") from error
+
+
+def connection_broke(host: Asset, error: Exception) -> HostUnreachableError:
+    """The error to raise when a connection that was open ends in the middle."""
+    return ConnectionBrokenError(f"the connection to {host.name} broke: {_reason(error)}")
 
 
 def _settle(pooled: _Pooled) -> bool:

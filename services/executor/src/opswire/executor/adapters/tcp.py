@@ -19,12 +19,16 @@ class Tcp:
     async def connect(self, call: ToolCall) -> ToolResult:
         """`open`, `refused`, `no answer` or `unreachable`, with the milliseconds the connection took."""
         asset, port = call.needed_asset(), call.port()
-        address = await address_of(asset, allow_loopback=self._settings.allow_loopback)
         loop = asyncio.get_running_loop()
+        address = await address_of(asset, allow_loopback=self._settings.allow_loopback)
         started = loop.time()
         result, detail = await self._attempt(address, port)
         latency_ms = round((loop.time() - started) * 1_000, 1) if result == "open" else None
         return ToolResult((_record(call, asset, port, result, latency_ms, detail),))
+
+    async def probe(self, asset: Asset, port: int) -> tuple[str, str]:
+        """What `connect` finds, and a detail. Raises AddressRefusedError."""
+        return await self._attempt(await address_of(asset, allow_loopback=self._settings.allow_loopback), port)
 
     async def _attempt(self, address: str, port: int) -> tuple[str, str]:
         try:

@@ -1,28 +1,57 @@
-"""The table of tools: each name that a plan may hold, and the coroutine that does it."""
+"""The table of tools: each name that a plan may hold, and the coroutine that does it, as the catalogue says."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Self
 
 from opswire.executor.adapters import inventory
+from opswire.executor.adapters.command_tools import CommandTools
+from opswire.executor.adapters.data_tools import DataTools
 from opswire.executor.adapters.dns import Dns
+from opswire.executor.adapters.file_tools import FileTools
 from opswire.executor.adapters.host_tools import HostTools
 from opswire.executor.adapters.http import Http
+from opswire.executor.adapters.service_tools import ServiceTools
 from opswire.executor.adapters.settings import DriverSettings
 from opswire.executor.adapters.ssh import Ssh
 from opswire.executor.adapters.tcp import Tcp
 from opswire.executor.adapters.tls import Tls
-from opswire.executor.rules.tools import Tools
+from opswire.executor.rules.catalogue import Catalogue, Entry
+from opswire.executor.rules.driver_settings import OwnDriver, SshCommand
+from opswire.executor.rules.packaged import packaged_catalogue
+from opswire.executor.rules.tools import Tool, Tools
+
+
+class ToolTable(Mapping[str, Tool]):
+    """The tools of the catalogue in force. Whoever holds the table has the new tools when the catalogue is replaced."""
+
+    def __init__(self) -> None:
+        self._tools: Mapping[str, Tool] = {}
+
+    def replace(self, tools: Mapping[str, Tool]) -> None:
+        """From now on these."""
+        self._tools = tools
+
+    def __getitem__(self, name: str) -> Tool:
+        return self._tools[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tools)
+
+    def __len__(self) -> int:
+        return len(self._tools)
 
 
 class Drivers:
     """All drivers of one executor. Building it opens nothing; connections are opened by the tools that need them."""
 
-    def __init__(self, settings: DriverSettings) -> None:
+    def __init__(self, settings: DriverSettings, catalogue: Catalogue | None = None) -> None:
+        """The package's own catalogue is in force unless another one is given."""
         self.ssh = Ssh(settings)
-        hosts = HostTools(self.ssh, settings)
-        self.tools: Tools = {
+        self._commands = CommandTools(self.ssh)
+        self._own: Tools = {
             "inventory.list": inventory.list_assets,
             "inventory.count": inventory.count_assets,
             "inventory.get": inventory.get_assets,
@@ -31,8 +60,32 @@ class Drivers:
             "tcp.connect": Tcp(settings).connect,
             "tls.inspect": Tls(settings).inspect,
             "dns.resolve": Dns(settings).resolve,
-            **hosts.tools(),
+            **HostTools(self.ssh, settings).tools(),
+            **ServiceTools(self.ssh, settings).tools(),
+            **FileTools(self.ssh).tools(),
+            **DataTools(self.ssh).tools(),
         }
+        self._table = ToolTable()
+        self.use(catalogue or packaged_catalogue())
+
+    @property
+    def tools(self) -> Tools:
+        """The tools of the catalogue in force, also of one that comes into force later."""
+        return self._table
+
+    def use(self, catalogue: Catalogue) -> None:
+        """From now on the tools of this catalogue. Calls that are under way end with the tool they began with."""
+        self._table.replace({entry.name: self._tool(entry) for entry in catalogue})
+
+    def _tool(self, entry: Entry) -> Tool:
+        driver = entry.driver
+        match driver:
+            case OwnDriver(name="command.run"):
+                return self._commands.as_given(entry.output_bytes_max)
+            case OwnDriver():
+                return self._own[driver.name]
+            case SshCommand():
+                return self._commands.described(driver, entry.output_bytes_max)
 
     async def close(self) -> None:
         """Close every connection that is kept open."""

@@ -1,20 +1,20 @@
 """Which tool results may answer for another request, for how long, and what puts them out of date.
 
-The table is closed: a tool that is not in it is never kept, and a test asks that every tool is in it. What is asked of
-state, connections and logs is how they are now, so only what changes by the hand of an administrator, or is an average
-anyway, is kept, and for seconds. File contents may be confidential and stay out of the shared level. A step that
-changes something is never read from here, whatever its tool.
+The catalogue says it of each tool; one that is not in it is never kept. What is asked of state, connections and logs is
+how they are now, so only what changes by the hand of an administrator, or is an average anyway, is kept, and for
+seconds. File contents may be confidential and stay out of the shared level. A step that changes something is never
+read from here, whatever its tool.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 
 import orjson
 from opswire.contracts.caches_invalidated.tags import asset_tag, name_tag
 from opswire.contracts.findings import Asset
-from opswire.contracts.taxonomy import Effect
+from opswire.executor.rules.catalogue import READS, Catalogue
+from opswire.executor.rules.packaged import packaged_catalogue
 from opswire.executor.rules.tools import ToolCall, ToolResult
 
 TOOL_TAG_PREFIX = "tool:"
@@ -23,36 +23,10 @@ FAILURE_TTL_S = 1.0
 _STEADY = frozenset({"verified", "not verified", "resolved"})
 
 
-@dataclass(frozen=True, slots=True)
-class Caching:
-    """How long a result of a tool is true enough, in seconds; 0: it is never kept. `reason` says why."""
-
-    ttl_s: float
-    reason: str
-
-
-CACHING: dict[str, Caching] = {
-    "inventory.list": Caching(0, "made of the request's context, whose own cache is invalidated with the inventory"),
-    "inventory.count": Caching(0, "made of the request's context, whose own cache is invalidated with the inventory"),
-    "inventory.get": Caching(0, "made of the request's context, whose own cache is invalidated with the inventory"),
-    "system.help": Caching(0, "computed in microseconds"),
-    "ssh.host_status": Caching(0, "the question is how it is now"),
-    "ssh.unit_status": Caching(0, "the question is how it is now"),
-    "ssh.host_load": Caching(5, "averages of a minute and more, asked by everybody who looks at the same incident"),
-    "ssh.log_tail": Caching(0, "the question is what was written last, and log lines may be confidential"),
-    "ssh.file_read": Caching(0, "contents may be confidential and stay out of the shared level"),
-    "ssh.port_check": Caching(0, "the question is whether it connects now"),
-    "http.check": Caching(0, "the question is how it is now"),
-    "tcp.connect": Caching(0, "the question is whether it connects now"),
-    "tls.inspect": Caching(30, "a certificate changes by hand; whether the port answers is asked by tcp.connect"),
-    "dns.resolve": Caching(30, "name servers answer with what they keep for longer"),
-}
-
-
-def ttl_of(call: ToolCall) -> float:
-    """For how many seconds the result of this call may be kept; 0 where it may not."""
-    known = CACHING.get(call.step.tool)
-    return 0.0 if known is None or call.step.effect not in (Effect.NONE, Effect.READ) else known.ttl_s
+def ttl_of(call: ToolCall, catalogue: Catalogue | None = None) -> float:
+    """For how many seconds the result of this call may be kept; 0 where it may not. The package's catalogue if none."""
+    known = (catalogue or packaged_catalogue()).find(call.step.tool)
+    return known.caching.ttl_s if known is not None and not known.changes and call.step.effect in READS else 0.0
 
 
 def is_failure(result: ToolResult) -> bool:

@@ -1,4 +1,4 @@
-"""Which paths on a host may be read. Pure: links are followed by the adapter, which asks again with what it found."""
+"""Which paths on a host may be read, written and deleted. Pure: links are followed by the adapter, which asks again."""
 
 from __future__ import annotations
 
@@ -47,6 +47,65 @@ _SECRETS = (
     "/run/secrets/*",
     "/var/run/secrets/*",
 )
+
+# Where operations keep what they change; the rest of a host is its operating system's.
+_WRITABLE = ("/etc", "/opt", "/srv", "/home", "/tmp", "/var/lib", "/var/www", "/var/backups", "/var/tmp", "/var/log")  # noqa: S108
+# Whoever may write one of these decides who logs in and what runs as root.
+_PRIVILEGES = (
+    "/etc/passwd*",
+    "/etc/group*",
+    "/etc/subuid*",
+    "/etc/subgid*",
+    "/etc/pam.d*",
+    "/etc/security*",
+    "/etc/ssh*",
+    "/etc/ld.so*",
+    "/etc/cron*",
+    "/etc/profile*",
+    "/etc/environment",
+    "/etc/init.d*",
+    "/etc/rc*",
+    "/etc/systemd*",
+    "/etc/polkit*",
+    "/etc/doas.conf",
+    "/etc/hosts.equiv",
+    "/var/lib/dpkg*",
+    "/var/lib/rpm*",
+    "/var/lib/systemd*",
+    "*/.bashrc",
+    "*/.bash_profile",
+    "*/.profile",
+    "*/.zshrc",
+    "*/.rhosts",
+    "*/.ssh",
+)
+DELETE_DEPTH_MIN = 2
+"""How many names stand below a writable root in a path that may be deleted: `/srv/shop/old`, never `/srv/shop`."""
+
+
+def check_writable(text: str) -> str:
+    """The normalised path of a file that may be written. Raises PathRefusedError, as `check_path` does and more."""
+    path = check_path(text)
+    if _below(path) < 1:
+        raise PathRefusedError(f"{_shown(path)} is not below {', '.join(_WRITABLE)}; nothing else is written.")
+    folded = path.casefold()
+    if any(fnmatch.fnmatchcase(folded, pattern) for pattern in _PRIVILEGES):
+        raise PathRefusedError(f"{_shown(path)} decides who may do what on the host; it is not written.")
+    return path
+
+
+def check_deletable(text: str) -> str:
+    """The normalised path of what may be deleted: at least two names below a root. Raises PathRefusedError."""
+    path = check_writable(text)
+    if _below(path) < DELETE_DEPTH_MIN:
+        raise PathRefusedError(f"{_shown(path)} is too close to the root of the host to be deleted.")
+    return path
+
+
+def _below(path: str) -> int:
+    """How many names the path has below the innermost writable root; 0 where it is below none."""
+    depths = [path.removeprefix(f"{root}/").count("/") + 1 for root in _WRITABLE if path.startswith(f"{root}/")]
+    return min(depths, default=0)
 
 
 def check_path(text: str) -> str:

@@ -1,0 +1,123 @@
+"""Commands that change something: known by their process group, so that they can be ended for certain."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import asyncssh
+from opswire.contracts.findings import Asset
+from opswire.executor.adapters.ssh import Ssh, connection_broke, quoted, start_process
+from opswire.executor.adapters.together import together
+from opswire.executor.errors import ToolError
+
+# The shell's pid is that of the command it becomes, and of the group that the server made for it.
+_ANNOUNCE = 'echo "$$"; exec "$@"'
+# Asked to end, then made to. The group may be gone at any moment; that it is gone is the aim.
+_END = """
+for signal in TERM KILL; do
+  kill -s "$signal" -- "-$1" 2>/dev/null || kill -s "$signal" "$1" 2>/dev/null || exit 0
+  for attempt in 1 2 3 4 5 6 7 8 9 10; do
+    kill -0 -- "-$1" 2>/dev/null || kill -0 "$1" 2>/dev/null || exit 0
+    sleep 0.1
+  done
+done
+exit 1
+"""
+END_S = 8.0
+"""How long ending a command on its host may take, in seconds. Whoever cancelled it waits for that."""
+PID_BYTES_MAX = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended. `exit_status` is -1 where a signal ended it; `cut` where it printed more than was kept."""
+
+    exit_status: int
+    stdout: str
+    stderr: str
+    cut: bool
+
+
+class RemoteProcesses:
+    """Runs commands in process groups that are ended when their time is up or nobody waits for them any more."""
+
+    def __init__(self, ssh: Ssh) -> None:
+        self._ssh = ssh
+
+    async def run(
+        self,
+        host: Asset,
+        argv: Sequence[str],
+        output_bytes_max: int,
+        on_output: Callable[[str], None] | None = None,
+    ) -> Ended:
+        """Run one command, arguments quoted by themselves. Output over the limit is read and left out.
+
+        When it is cancelled, the command's process group on the host is ended before this returns. Raises
+        BadArgumentError, ToolError, HostUnreachableError and what `Ssh.connected` raises.
+        """
+        quoted(argv)
+        command = f"exec {quoted(['sh', '-c', _ANNOUNCE, 'sh', *argv])}"
+        async with self._ssh.connected(host) as connection:
+            process = await start_process(connection, host, command)
+            group = 0
+            try:
+                group = _group(await process.stdout.readline(), host)
+                kept = _Kept(output_bytes_max, on_output)
+                stdout, stderr = await together(kept.read(process.stdout), kept.read(process.stderr))
+                await process.wait_closed()
+            except (asyncssh.Error, OSError) as error:
+                raise connection_broke(host, error) from error
+            finally:
+                if process.exit_status is None and group:
+                    await _finished(self._end(host, group))
+                process.close()
+            status = process.exit_status
+            return Ended(-1 if status is None else status, stdout, stderr, kept.cut)
+
+    async def _end(self, host: Asset, group: int) -> None:
+        """End a process group of the host. It is tried once; a host that is gone has ended it, or nobody can."""
+        with suppress(ToolError, TimeoutError):
+            async with asyncio.timeout(END_S):
+                await self._ssh.run(host, ["sh", "-c", _END, "sh", str(group)])
+
+
+class _Kept:
+    """What a command printed, up to a limit for both its outputs together."""
+
+    def __init__(self, bytes_max: int, on_output: Callable[[str], None] | None) -> None:
+        self._room = bytes_max
+        self._on_output = on_output
+        self.cut = False
+
+    async def read(self, reader: asyncssh.SSHReader[bytes]) -> str:
+        """Read to the end. What is over the limit is read too: a command that waits for a reader never ends."""
+        chunks: list[bytes] = []
+        while chunk := await reader.read(32 * 1024):
+            kept = chunk[: self._room]
+            self.cut = self.cut or len(kept) < len(chunk)
+            self._room -= len(kept)
+            if kept:
+                chunks.append(kept)
+                if self._on_output is not None:
+                    self._on_output(kept.decode("utf-8", "replace"))
+        return b"".join(chunks).decode("utf-8", "replace")
+
+
+async def _finished(work: object) -> None:
+    """Wait for work that must be done although we are being cancelled."""
+    task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+    while not task.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
+    task.result()
+
+
+def _group(line: bytes, host: Asset) -> int:
+    text = line[:PID_BYTES_MAX].strip()
+    if not text.isdigit() or int(text) < 2:
+        raise ToolError(f"{host.name} did not start the command as expected: {line[:80].decode('latin-1')!a}")
+    return int(text)

@@ -1,0 +1,130 @@
+"""YAML texts into a catalogue: strict, and each fault is one sentence that names file, tool and field. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import yaml
+from opswire.executor.errors import BadCatalogueError
+from opswire.executor.rules.catalogue import READS, CallTemplate, Catalogue, CatalogueFile, Entry
+from opswire.executor.rules.driver_settings import templates_of
+from opswire.executor.rules.templates import places
+from pydantic import ValidationError
+
+FILE_CHARACTERS_MAX = 1_000_000
+_ALWAYS_KNOWN = frozenset({"request_id", "step"})
+_FIELDS_WITHOUT_WHICH = {
+    "effect": "a tool without an effect is refused: say none, read, write or destroy",
+    "risk": "a tool without a risk is refused: say LOW, MEDIUM, HIGH or CRITICAL",
+}
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without anchors that expand and without keys that are given twice."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.constructor.ConstructorError(None, None, "aliases are not taken", self.peek_event().start_mark)  # type: ignore[no-untyped-call]
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
+        for place, key in enumerate(keys):
+            if key in keys[:place]:
+                raise yaml.constructor.ConstructorError(None, None, f"{key!r} is given twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def read_catalogue(files: Mapping[str, str]) -> Catalogue:
+    """The catalogue of these files, given as name to text. Raises BadCatalogueError with a sentence for each fault."""
+    faults: list[str] = []
+    entries: dict[str, Entry] = {}
+    origins: dict[str, str] = {}
+    for name, text in sorted(files.items()):
+        for entry in _read_file(name, text, faults):
+            if entry.name in entries:
+                faults.append(f"{name}: {entry.name}: name: {origins[entry.name]} holds a tool of this name already")
+                continue
+            entries[entry.name], origins[entry.name] = entry, name
+    for entry in entries.values():
+        faults += [f"{origins[entry.name]}: {entry.name}: {fault}" for fault in _faults_between(entry, entries)]
+    if faults:
+        raise BadCatalogueError(faults)
+    return Catalogue(entries.values(), origins)
+
+
+def _read_file(name: str, text: str, faults: list[str]) -> list[Entry]:
+    if len(text) > FILE_CHARACTERS_MAX:
+        faults.append(f"{name}: longer than {FILE_CHARACTERS_MAX:,} characters")
+        return []
+    try:
+        document = yaml.load(text, _Loader)  # noqa: S506  a SafeLoader that refuses more
+    except (yaml.YAMLError, RecursionError) as error:
+        faults.append(f"{name}: no YAML that is taken here: {' '.join(str(error).split())[:300]}")
+        return []
+    try:
+        # As JSON: there a text is a name of an effect, and "5" is no number.
+        return CatalogueFile.model_validate_json(json.dumps(document, allow_nan=False), strict=True).tools
+    except (TypeError, ValueError) as error:
+        if not isinstance(error, ValidationError):
+            faults.append(f"{name}: holds what is neither text, number, list nor mapping: {str(error)[:200]}")
+            return []
+        faults += [f"{name}: {_sentence(dict(fault), document)}" for fault in error.errors(include_url=False)]
+        return []
+
+
+def _sentence(fault: Mapping[str, Any], document: Any) -> str:
+    """`tool: field: what is wrong`; the tool by its name where it has one, else by its place."""
+    place = [str(part) for part in fault["loc"]]
+    told = str(fault["msg"]).removeprefix("Value error, ")
+    parts = []
+    if len(place) >= 2 and place[0] == "tools":
+        parts.append(_tool_name(document, int(place[1])))
+        place = place[2:]
+    field = ".".join(place)
+    if fault["type"] == "missing" and field in _FIELDS_WITHOUT_WHICH:
+        told = _FIELDS_WITHOUT_WHICH[field]
+    elif fault["type"] == "missing":
+        told = "is missing"
+    elif fault["type"] == "extra_forbidden":
+        told = "is no field that is known here"
+    return ": ".join([*parts, *([field] if field else []), told])
+
+
+def _tool_name(document: Any, place: int) -> str:
+    try:
+        name = document["tools"][place]["name"]
+    except (LookupError, TypeError):
+        name = None
+    return ascii(name)[1:-1][:64] if isinstance(name, str) and name else f"tool {place + 1}"
+
+
+def _faults_between(entry: Entry, entries: Mapping[str, Entry]) -> list[str]:
+    """What can be wrong only in sight of the other tools: placeholders, verifications and reverse steps."""
+    known = entry.parameters.keys() | _ALWAYS_KNOWN
+    used = {place for template in templates_of(entry.driver) for place in places(template)}
+    faults = [f"driver: {{{place}}} is no parameter of the tool" for place in sorted(used - entry.parameters.keys())]
+    for field, call in (("verification", entry.verification), ("reverse", entry.reverse)):
+        if call is None:
+            continue
+        target = entries.get(call.tool)
+        if target is None:
+            faults.append(f"{field}: there is no tool {call.tool}")
+            continue
+        if field == "verification" and target.effect not in READS:
+            faults.append(f"{field}: {call.tool} changes something itself")
+        faults += [f"{field}: {fault}" for fault in _faults_of_call(call, target, known)]
+    return faults
+
+
+def _faults_of_call(call: CallTemplate, target: Entry, known: set[str] | frozenset[str]) -> list[str]:
+    faults = [f"{call.tool} takes no argument {name}" for name in call.arguments if name not in target.parameters]
+    for name, parameter in target.parameters.items():
+        if parameter.required and name not in call.arguments:
+            faults.append(f"{call.tool} needs the argument {name}")
+    for value in call.arguments.values():
+        unknown = places(value) - known if isinstance(value, str) else set()
+        faults += [f"{{{place}}} is no parameter of the tool" for place in sorted(unknown)]
+    return faults
