@@ -33,8 +33,9 @@ def account_trace(trace_id: str, spans: Iterable[Span]) -> tuple[Request, list[S
     the reason `no stage`, and its span; it makes the account no less trusted: it is known where the time went.
     """
     graph = Graph(spans)
-    window = window_of_trace(graph)
-    return _booked(trace_id, graph, window, () if holds_a_request(graph) else ("foreign",))
+    if holds_a_request(graph):
+        return _booked(trace_id, graph, window_of(graph), ())
+    return _booked(trace_id, graph, window_of_trace(graph), ("foreign",))
 
 
 def _booked(request_key: str, graph: Graph, window: Window, kind: tuple[str, ...]) -> tuple[Request, list[Segment]]:
@@ -71,6 +72,7 @@ def _booked(request_key: str, graph: Graph, window: Window, kind: tuple[str, ...
         flags=tuple(sorted(found)),
         weight=_weight(graph),
     )
+    graph.release()
     return request, segments
 
 

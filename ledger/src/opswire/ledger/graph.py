@@ -52,7 +52,7 @@ class Node:
         self.end = max(span.start_ns, span.end_ns)
         self.parent: Node | None = None
         self.producer: Node | None = None
-        self.children: list[Node] = []
+        self.children: Sequence[Node] = ()
         self.stage = own_stage(span)
         self.phases: Phases = phases_of(span)
         self.hop = False
@@ -81,16 +81,24 @@ class Graph:
         self.nodes = sorted(found, key=_by_time)
         self.missing_parents = sum(1 for node in self.nodes if node.orphan)
         self._adopt_orphans()
+        children: dict[Node, list[Node]] = {}
         for node in self.nodes:
             if node.parent is not None:
-                node.parent.children.append(node)
+                children.setdefault(node.parent, []).append(node)
                 # Emitted at decision time with an explicit start: it does not block the span that records it.
                 node.approval = node.stage is Stage.APPROVAL_WAIT and node.start < node.parent.start
             elif node.stage is Stage.APPROVAL_WAIT:
                 node.approval = True
+        for parent, below in children.items():
+            parent.children = below
         _inherit_stages(self.nodes)
         _known_inside(self.nodes)
         self.attempts = _attempts(self.nodes)
+
+    def release(self) -> None:
+        """Let go of the children: without that circle all of it is freed at once, and not when a collection comes."""
+        for node in self.nodes:
+            node.children = ()
 
     def linked(self, node: Node, wanted: Callable[[Node], bool]) -> Node | None:
         """The first span, in the order recorded, that `node` links to and that is wanted."""

@@ -21,7 +21,11 @@ class SpanLink:
     span_id: str
 
 
-@dataclass(frozen=True, slots=True)
+# Spans and segments are not frozen: that costs a microsecond more to make one, and a span of the input means three of
+# them in 15 microseconds. Nothing changes one that was made.
+
+
+@dataclass(slots=True)
 class Span:
     """One timed piece of work, as recorded. Nothing is checked: times may run backwards and parents may be missing."""
 
@@ -70,7 +74,7 @@ class Request:
         return "untrusted" not in self.flags
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Segment:
     """One piece of the partition of [t0, t1]: it begins where the one before ended. `why` explains what is special."""
 

@@ -1,10 +1,14 @@
-"""Traces for tests: the shape that the services leave, hand-made cases, and broken ones made at random."""
+"""Traces for tests: the shape that the services leave, hand-made cases, broken ones, and a server of recorded bytes."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from urllib.parse import unquote_plus
 
 from opswire.ledger.model import Span, SpanLink
 
@@ -192,3 +196,40 @@ def _damaged(span: Span, spans: Sequence[Span], chance: random.Random, host: str
     parent_id = chance.choice([one.span_id for one in spans]) if chance.random() < 0.05 else span.parent_id
     key = None if chance.random() < 0.1 else span.request_key
     return replace(span, start_ns=start, end_ns=end, parent_id=parent_id, clock_domain=host, request_key=key)
+
+
+class RecordedServer:
+    """A real HTTP server on loopback that gives recorded bytes for paths; 404 for every other. Stands in for a Jaeger
+    or a Tempo, whose programs are not part of the tests. `asked` holds the decoded targets of the requests."""
+
+    def __init__(self, answers: Mapping[str, bytes | tuple[int, bytes]]) -> None:
+        """Keys are the beginnings of decoded targets, path and query; the longest that fits is taken."""
+        self.asked: list[str] = []
+        recorded = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                target = unquote_plus(self.path)
+                recorded.asked.append(target)
+                fitting = [key for key in answers if target.startswith(key)]
+                found = answers[max(fitting, key=len)] if fitting else (404, b"404 page not found")
+                status, body = found if isinstance(found, tuple) else (200, found)
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                """Nothing: tests read what they asked for."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> RecordedServer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._server.shutdown()
+        self._server.server_close()

@@ -40,14 +40,16 @@ class _Frame:
 
     def next_child(self, t: int) -> Node | None:
         """The unused blocking child that starts before `t` and ends last, at `t` or before."""
+        children = self.children
+        if not children:
+            return None
         if self.first:
             self.first = False
-            over = [c for c in self.children if c.end > t > c.start and not (c.used or c.approval)]
-            over += [c for c in self.children if c.end == t > c.start and not (c.used or c.approval)]
+            over = [c for c in children if c.end >= t > c.start and not (c.used or c.approval)]
             if over:
                 return min(over, key=_earliest_start_first)
-        while self.place < len(self.children):
-            child = self.children[self.place]
+        while self.place < len(children):
+            child = children[self.place]
             if child.end <= t and child.start < t and not child.used and not child.approval:
                 return child
             self.place += 1
@@ -64,9 +66,9 @@ class Walker:
         self._stack: list[_Frame] = []
         self._rows: list[_Row] = []
         self._reason = MISSING_PARENT
-        self._by_end = sorted(graph.nodes, key=_latest_end_first)
+        self._by_end: list[Node] | None = None
         self._place = 0
-        self._approvals = [node for node in self._by_end if node.approval]
+        self._approvals: list[Node] = []
         if window.terminal is not None and window.terminal in graph.by_key:
             self._push(graph.by_key[window.terminal], self._floor, first=True)
 
@@ -95,14 +97,14 @@ class Walker:
 
     def _step(self) -> None:
         frame = self._stack[-1]
-        low = max(frame.node.start, frame.floor)
+        low = frame.node.start if frame.node.start > frame.floor else frame.floor
         if self._t > low:
             child = frame.next_child(self._t)
             if child is not None and child.end > low:
                 if child.clipped:
                     self._emit_clipped(frame, child, low)
                 else:
-                    self._emit_span(frame, min(child.end, self._t))
+                    self._emit_span(frame, child.end if child.end < self._t else self._t)
                 self._push(child, low, first=True, adopted=frame.adopted)
                 return
             self._emit_span(frame, low)
@@ -173,6 +175,10 @@ class Walker:
 
     def _jump(self) -> bool:
         """Nothing led here: the latest unseen span that ended before, or an approval that was waited for."""
+        if self._by_end is None:
+            # Most walks never jump: only now is the order of all spans needed.
+            self._by_end = sorted(self._graph.nodes, key=_latest_end_first)
+            self._approvals = [node for node in self._by_end if node.approval]
         while self._place < len(self._by_end):
             node = self._by_end[self._place]
             if not node.used and node.end <= self._t:
@@ -205,6 +211,8 @@ class Walker:
         frame.owed = child.end - end
 
     def _emit_span(self, frame: _Frame, start: int) -> None:
+        if start >= self._t:
+            return
         node = frame.node
         if frame.owed:
             self._emit(max(start, self._t - frame.owed), Stage.UNATTRIBUTED, CLOCKS, node.span)
@@ -227,7 +235,8 @@ class Walker:
             self._emit(max(start, node.start + begin), stage, ADOPTED if frame.adopted else "", node.span)
 
     def _emit(self, start: int, stage: Stage, why: str, span: Span | None, sub: str = "") -> None:
-        start = max(start, self._floor)
+        if start < self._floor:
+            start = self._floor
         if start < self._t:
             self._rows.append((start, self._t, stage, sub, span, why))
             self._t = start

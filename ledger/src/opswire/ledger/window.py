@@ -39,9 +39,9 @@ def window_of_trace(graph: Graph) -> Window:
     """The window of a trace that is not of a request of ours: its root span, from start to end.
 
     With several roots it goes from the first start to the last end and says so; a root that is lost is replaced by
-    the spans that lack their parent. A trace that holds one of our requests after all is taken as such.
+    the spans that lack their parent.
     """
-    if not graph.nodes or holds_a_request(graph):
+    if not graph.nodes:
         return window_of(graph)
     flags = []
     roots = [node for node in graph.nodes if _is_root(graph, node)]
@@ -61,12 +61,17 @@ def holds_a_request(graph: Graph) -> bool:
 
 def _is_root(graph: Graph, node: Node) -> bool:
     # What follows another span of its own trace is no beginning, though nothing is its parent.
-    return node.depends is None and not node.span.parent_id and graph.linked(node, lambda _: True) is None
+    span = node.span
+    if span.parent_id or node.depends is not None:
+        return False
+    return not span.links or graph.linked(node, lambda _: True) is None
 
 
 def _is_acceptance(node: Node) -> bool:
+    if node.span.kind != "CONSUMER":
+        return False
     subject = destination(node.span)
-    return node.span.kind == "CONSUMER" and subject.startswith("opswire.") and subject.endswith(".submitted")
+    return subject.startswith("opswire.") and subject.endswith(".submitted")
 
 
 def _accepted(graph: Graph) -> int | None:

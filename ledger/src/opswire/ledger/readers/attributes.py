@@ -30,13 +30,12 @@ def request_key(attributes: Mapping[str, object]) -> str | None:
 
 
 def identifier(value: object, digits: int) -> str:
-    """An id as lower-case hex. Tempo writes it in base64 and Jaeger cuts leading zeros; other text stays as it is."""
-    text = value if isinstance(value, str) else ""
-    if len(text) == digits and _HEX.issuperset(text):
-        return text
-    lowered = text.lower()
-    if len(lowered) == digits and _HEX.issuperset(lowered):
-        return lowered
+    """An id in lower case. Tempo writes it in base64, which has another length; other text stays as it is."""
+    if not isinstance(value, str):
+        return ""
+    text = value
+    if len(text) == digits:
+        return text.lower()
     if len(text) * 3 // 4 - text.count("=") == digits // 2:
         try:
             return base64.b64decode(text, validate=True).hex()

@@ -103,9 +103,9 @@ def _value(kind: str, content: Any) -> object:
 
 
 def _named(value: Any, names: tuple[str, ...], prefix: str) -> str:
-    if isinstance(value, str):
-        return value.removeprefix(prefix)
-    return names[value] if isinstance(value, int) and 0 <= value < len(names) else names[0]
+    if isinstance(value, int):
+        return names[value] if 0 <= value < len(names) else names[0]
+    return value.removeprefix(prefix) if isinstance(value, str) else names[0]
 
 
 def _list(value: Any, name: str) -> list[dict[str, Any]]:
