@@ -14,7 +14,7 @@ from zlib import crc32
 import pytest
 from opswire.chassis.bus import Bus
 from opswire.chassis.caching.cache import Cache
-from opswire.chassis.caching.entry import _HEAD, SEAL_BYTES, pack
+from opswire.chassis.caching.entry import _HEAD, CHECK_BYTES, pack
 from opswire.chassis.caching.levels import SharedLevel
 from opswire.chassis.caching.log import LEASE_S, InvalidationLog
 from opswire.chassis.caching.stamp import Stamp
@@ -201,7 +201,7 @@ async def test_the_shared_level_serves_others_until_an_invalidation(
 def sealed(names: object, value: bytes = b"poison", numbers: Sequence[Any] = (), length: int | None = None) -> bytes:
     text = json.dumps(names).encode()
     body = _HEAD.pack(len(text) if length is None else length, *numbers) + text + value
-    return crc32(body).to_bytes(SEAL_BYTES) + body
+    return body + crc32(body).to_bytes(CHECK_BYTES, "little")
 
 
 def poisons(stamp: Stamp) -> list[bytes]:
@@ -213,12 +213,12 @@ def poisons(stamp: Stamp) -> list[bytes]:
     texts += [sealed(good, b"", [*place, math.nan, 60.0]), sealed(good, b"", [*place, time.time(), math.nan])]
     texts += [sealed(good, b"poison", numbers, length) for length in (0, 3, 2**32 - 1)]
     texts += [b"", b"\xff\xfe", b"null", b"7", b'"abcdef"', b"{}", b"[" * 5_000, b"not json", b"\x80\x04K\x01."]
-    whole = pack("a", stamp, 0.0, 60.0, ("a",), b"poison", b"")
+    whole = pack("a", stamp, 0.0, 60.0, ("a",), b"poison")
     texts += [
         whole[:-1],
         whole + b" ",
         whole[:20] + b"?" + whole[21:],
-        pack("a", stamp, 0.0, 60.0, ("a",), b"p", b"key"),
+        whole[:-4] + bytes(4),
     ]
     return texts
 
@@ -229,7 +229,7 @@ async def test_foreign_bytes_in_the_shared_level_are_a_counted_miss(
     holder = await start(valkey)
     raw: Redis = Redis.from_url(valkey_server.url)
     for number, poison in enumerate(poisons(holder.log.stamp)):
-        await raw.set("opswire:3:test:a", poison)
+        await raw.set("opswire:4:test:a", poison)
         holder.cache.drop_all()
         before = holder.count("poisoned") + holder.count("stale")
         assert await holder.read("a", f"v{number}") == (f"v{number}", "miss"), poison

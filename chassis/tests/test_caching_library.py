@@ -10,12 +10,14 @@ import pytest
 from opswire.chassis.bus import Bus
 from opswire.chassis.caching.cache import Cache
 from opswire.chassis.caching.entry import Entry
+from opswire.chassis.caching.flight import Flight
 from opswire.chassis.caching.log import InvalidationLog
 from opswire.chassis.caching.memory import Memory
 from opswire.chassis.caching.transparency import COMPARED_MIN
-from opswire.chassis.caching.valkey import Valkey
+from opswire.chassis.caching.valkey import EAGER_AT, Valkey
 from opswire.chassis.embedded.nats_server import NatsServer
 from opswire.chassis.embedded.valkey_server import ValkeyServer
+from opswire.chassis.errors import RetryableError
 from opswire.chassis.metrics import Metrics
 from opswire.chassis.settings import ServiceSettings
 from opswire.chassis.stages import Stage
@@ -344,10 +346,12 @@ async def test_valkey_dead_from_the_start_coming_back_and_dying_again_changes_no
     await valkey.close()
 
 
-async def test_many_reads_of_a_turn_are_one_question(valkey_server: ValkeyServer) -> None:
+async def test_many_reads_of_a_turn_are_few_questions(valkey_server: ValkeyServer) -> None:
     valkey = Valkey(valkey_server.url)
     await asyncio.gather(*(valkey.set(f"k{n}", str(n).encode(), 60) for n in range(1_000)))
     assert await asyncio.gather(*(valkey.get(f"k{n}") for n in range(1_000))) == [str(n).encode() for n in range(1_000)]
+    several = [f"k{n}" for n in range(EAGER_AT + 1)]  # one more than is asked for before the turn ends
+    assert await asyncio.gather(*map(valkey.get, several)) == [str(n).encode() for n in range(EAGER_AT + 1)]
     assert await valkey.get("nothing") is None
     await valkey.close()
 
@@ -361,3 +365,21 @@ async def test_a_reader_that_gives_up_disturbs_no_other(valkey_server: ValkeySer
     assert await second == b"1"
     assert await valkey.get("a") == b"1"
     await valkey.close()
+
+
+async def test_a_flight_brings_its_end_to_all_who_joined_and_needs_nobody() -> None:
+    cache, source = made(), Source()
+    await cache.read("a", source.load)
+    entry = entry_in(cache, "a")
+    alone: Flight[str] = Flight()
+    alone.land(entry)
+    alone.fail(LookupError("nobody hears of it"))
+    flight: Flight[str] = Flight()
+    first, second = flight.joined(), flight.joined()
+    flight.land(entry)
+    assert await first is await second is entry
+    failing: Flight[str] = Flight()
+    joined = failing.joined()
+    failing.fail(asyncio.CancelledError())
+    with pytest.raises(RetryableError):
+        await joined

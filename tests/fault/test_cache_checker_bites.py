@@ -40,7 +40,7 @@ class NoStampCheck(Cache[int]):
 class NoCheckOnJoin(Cache[int]):
     async def _join(self, key: str) -> Entry[int] | None:
         flight = self._flights.get(key)
-        return None if flight is None else await asyncio.shield(flight)
+        return None if flight is None else await asyncio.shield(flight.joined())
 
 
 class LeaseFromReply(InvalidationLog):

@@ -16,18 +16,18 @@ from __future__ import annotations
 import asyncio
 import random
 import struct
-import time
 from collections.abc import Awaitable
 from contextvars import Context
+from time import monotonic
 from typing import TypeVar
 
 from opswire.chassis.caching.counts import Counts
-from opswire.chassis.caching.entry import Entry, Unpacked, pack, unpack
-from opswire.chassis.caching.holding import Flight, Holding
+from opswire.chassis.caching.entry import Entry, pack, unpack
+from opswire.chassis.caching.flight import Flight
+from opswire.chassis.caching.holding import Holding
 from opswire.chassis.caching.levels import Load
 from opswire.chassis.caching.stamp import Stamp
 from opswire.chassis.caching.transparency import GRACE_S
-from opswire.chassis.errors import RetryableError
 from opswire.chassis.logs import get_logger
 from opswire.chassis.stages import Stage
 from opswire.chassis.telemetry import Span, _current, span
@@ -51,14 +51,14 @@ class Cache(Holding[ValueT]):
             entry = self._entries[key]
         except KeyError:
             return None
-        now_s = time.monotonic()
+        now_s = monotonic()
         if now_s < entry.expires_s and now_s < self._serve_until_s:
             entry.hits += 1
             return entry.value
         return None
 
     async def read(
-        self, key: str, load: Load[ValueT], *, fresh: bool = False, ttl_s: float | None = None
+        self, key: str, load: Load[ValueT], fresh: bool = False, ttl_s: float | None = None
     ) -> tuple[ValueT, str]:
         """The value, and where it came from: `memory`, `shared`, `coalesced`, `miss` or `bypass`.
 
@@ -68,18 +68,19 @@ class Cache(Holding[ValueT]):
         if not fresh:
             try:
                 entry = self._entries[key]
-            except KeyError:
-                return await self._look_further(key, load, fresh, ttl_s)
-            now_s = time.monotonic()
-            if now_s < entry.quiet_until_s and now_s < self._serve_until_s:
-                entry.hits += 1
-                current = _enclosing()
-                if current is not None:
-                    current.attributes[self._span_attribute] = "memory"
-                return entry.hit
-            if self._attend(key, entry, now_s, load, ttl_s):
-                entry.hits += 1
-                return entry.hit
+            except KeyError:  # awaiting here would drag the exception along
+                pass
+            else:
+                now_s = monotonic()
+                if now_s < entry.quiet_until_s and now_s < self._serve_until_s:
+                    entry.hits += 1
+                    current = _enclosing()
+                    if current is not None:
+                        current.attributes[self._span_attribute] = "memory"
+                    return entry.hit
+                if self._attend(key, entry, now_s, load, ttl_s):
+                    entry.hits += 1
+                    return entry.hit
         return await self._look_further(key, load, fresh, ttl_s)
 
     def _attend(self, key: str, entry: Entry[ValueT], now_s: float, load: Load[ValueT], ttl_s: float | None) -> bool:
@@ -109,15 +110,16 @@ class Cache(Holding[ValueT]):
         if _enclosing() is not None:  # without a trace that it is part of, a lookup is of no interest
             current = span("cache lookup", Stage.CACHE_LOOKUP, {"opswire.cache.name": self.name})
         try:
-            if not fresh and time.monotonic() < self._serve_until_s:
+            if not fresh and monotonic() < self._serve_until_s:
+                outcome = "coalesced"
                 if key in self._flights:
                     entry = await self._join(key)
-                outcome = "coalesced" if entry is not None else "miss"
                 if entry is None:
                     # Led from here on, before anything is awaited: who comes next joins instead of asking too.
-                    flight = self._lead(key)
+                    flight, outcome = Flight(), "miss"
+                    self._flights[key] = flight
                     if self._shared is not None:
-                        data = await self._shared.get(self._key(key))
+                        data = await self._shared.get(self._prefix + key)
                         entry = None if data is None else self._read_bytes(key, data, counts)
                     if entry is not None:
                         outcome = "shared"
@@ -125,22 +127,27 @@ class Cache(Holding[ValueT]):
                         self._land(key, flight, entry)
         except BaseException as error:
             if flight is not None:
-                self._land(key, flight, error)
+                self._fail(key, flight, error)
             raise
         finally:
             if current is not None:
                 current.attributes["opswire.cache.outcome"] = outcome
                 current.finish()
-        _count(counts, outcome)
         if entry is not None:
+            if flight is not None:
+                counts.shared_hits += 1
+            else:
+                counts.coalesced += 1
             return entry.value, outcome
         if flight is not None:
+            counts.misses += 1
             return (await self._load_as_leader(key, load, flight, ttl_s)).value, outcome
+        counts.bypasses += 1
         return await self._load_past(key, load, fresh, ttl_s), outcome
 
     async def _load_past(self, key: str, load: Load[ValueT], fresh: bool, ttl_s: float | None) -> ValueT:
         """Load for this read alone. A fresh value is better than what is kept, so it is kept."""
-        stamp, begun_s = self._log.stamp, time.monotonic()
+        stamp, begun_s = self._log.stamp, monotonic()
         value, tags = await load()
         if fresh and not self.off_reason:
             await self._keep(key, self._entry_of(key, value, tags, stamp, begun_s, ttl_s))
@@ -152,77 +159,57 @@ class Cache(Holding[ValueT]):
             flight = self._flights.get(key)
             if flight is None:
                 break
-            joined = await asyncio.shield(flight)
+            joined = await asyncio.shield(flight.joined())
             # Whoever joins another's flight checks again after it: the flight began before this read did.
             if self._is_good(joined):
                 return joined
         return None
 
     def _is_good(self, entry: Entry[ValueT]) -> bool:
-        return (
-            time.monotonic() < entry.expires_s
-            and self._log.is_valid(entry.stamp, entry.tags)
-            and self._log.inside_lease
-        )
+        return monotonic() < entry.expires_s and self._log.is_valid(entry.stamp, entry.tags) and self._log.inside_lease
 
-    def _lead(self, key: str) -> Flight[ValueT]:
-        flight: Flight[ValueT] = asyncio.get_running_loop().create_future()
-        self._flights[key] = flight
-        return flight
-
-    def _land(self, key: str, flight: Flight[ValueT], result: Entry[ValueT] | BaseException) -> None:
+    def _land(self, key: str, flight: Flight[ValueT], entry: Entry[ValueT]) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]
-        if isinstance(result, Entry):
-            flight.set_result(result)
-        else:
-            stopped = RetryableError("the read that was joined was stopped")
-            flight.set_exception(result if isinstance(result, Exception) else stopped)
-            flight.exception()  # seen: the leader raises it, and so does everyone who joined
+        flight.land(entry)
+
+    def _fail(self, key: str, flight: Flight[ValueT], error: BaseException) -> None:
+        if self._flights.get(key) is flight:
+            del self._flights[key]
+        flight.fail(error)
 
     def _read_bytes(self, key: str, data: bytes, counts: Counts) -> Entry[ValueT] | None:
         """The entry in bytes of the shared level, when it is one and true."""
         try:
-            found = unpack(key, data, self._seal)
-            if found.stamp.sequence < self._sequence_min or not self._log.is_valid(found.stamp, found.tags):
+            place, age_s, ttl_s, tags, encoded = unpack(key, data)
+            stamp = self._log.valid_stamp(place, tags)
+            if stamp is None or stamp.sequence < self._sequence_min:
                 counts.stale_shared += 1
                 return None
-            value = self._codec.decode(found.encoded)
+            value = self._codec.decode(encoded)
         except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, struct.error):
             counts.poisoned += 1
             return None
-        entry = self._entry_of_shared(value, found, counts)
-        return entry if entry.expires_s > time.monotonic() < self._serve_until_s else None
-
-    def _entry_of_shared(self, value: ValueT, found: Unpacked, counts: Counts) -> Entry[ValueT]:
-        now_s = time.monotonic()
-        expires_s = now_s - found.age_s + found.ttl_s
-        refresh_s = expires_s - found.ttl_s * REFRESH_SHARE
-        hit = (value, "memory")
-        return Entry(
-            value,
-            tuple(found.tags),
-            found.stamp,
-            now_s - found.age_s,
-            expires_s,
-            refresh_s,
-            len(found.encoded),
-            counts,
-            refresh_s,
-            hit,
-        )
+        now_s = monotonic()
+        if age_s >= ttl_s or now_s >= self._serve_until_s:
+            return None
+        loaded_s = now_s - age_s
+        expires_s = loaded_s + ttl_s
+        refresh_s = expires_s - ttl_s * REFRESH_SHARE
+        size, hit = len(encoded), (value, "memory")
+        return Entry(value, tuple(tags), stamp, loaded_s, expires_s, refresh_s, size, counts, refresh_s, hit)
 
     # Loads.
 
     async def _load_as_leader(
         self, key: str, load: Load[ValueT], flight: Flight[ValueT], ttl_s: float | None
     ) -> Entry[ValueT]:
-        stamp, begun_s = self._log.stamp, time.monotonic()  # before the load: stamping after it lets a lost race in
+        stamp, begun_s = self._log.stamp, monotonic()  # before the load: stamping after it lets a lost race in
         try:
             value, tags = await load()
             entry = self._entry_of(key, value, tags, stamp, begun_s, ttl_s)
         except BaseException as error:
-            self._land(key, flight, error)
+            self._fail(key, flight, error)
             raise
         self._land(key, flight, entry)
         await self._keep(key, entry)
@@ -261,12 +248,9 @@ class Cache(Holding[ValueT]):
         self._memory.put(key, entry)
         entry.family.fills += 1
         if self._shared is not None:
-            age_s, life_s = time.monotonic() - entry.loaded_s, entry.expires_s - entry.loaded_s
-            data = pack(key, entry.stamp, age_s, life_s, entry.tags, encoded, self._seal)
-            await self._shared.set(self._key(key), data, life_s - age_s)
-
-    def _key(self, key: str) -> str:
-        return self._prefix + key
+            age_s, life_s = monotonic() - entry.loaded_s, entry.expires_s - entry.loaded_s
+            data = pack(key, entry.stamp, age_s, life_s, entry.tags, encoded)
+            await self._shared.set(self._prefix + key, data, life_s - age_s)
 
     # In the background.
 
@@ -283,7 +267,7 @@ class Cache(Holding[ValueT]):
             get_logger().info("a background load failed", cache=self.name, error=type(error).__name__)
 
     async def _refresh(self, key: str, old: Entry[ValueT], load: Load[ValueT], ttl_s: float | None) -> None:
-        stamp, begun_s = self._log.stamp, time.monotonic()
+        stamp, begun_s = self._log.stamp, monotonic()
         value, tags = await load()
         old.family.refreshes += 1
         await self._keep(key, self._entry_of(key, value, tags, stamp, begun_s, ttl_s))
@@ -305,14 +289,3 @@ class Cache(Holding[ValueT]):
 
     async def _is_like_source(self, entry: Entry[ValueT], load: Load[ValueT]) -> bool:
         return self._codec.encode((await load())[0]) == self._codec.encode(entry.value)
-
-
-def _count(counts: Counts, outcome: str) -> None:
-    if outcome == "shared":
-        counts.shared_hits += 1
-    elif outcome == "miss":
-        counts.misses += 1
-    elif outcome == "coalesced":
-        counts.coalesced += 1
-    else:
-        counts.bypasses += 1

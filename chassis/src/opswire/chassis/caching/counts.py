@@ -37,4 +37,4 @@ class Counts:
 
 def family_of(key: str) -> str:
     """The family where a cache names none: what stands before the first colon."""
-    return key.partition(":")[0][:64]
+    return key.partition(":")[0]

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
-from hashlib import blake2b
 from struct import Struct
-from typing import Generic, NamedTuple, TypeVar
+from time import time
+from typing import Generic, TypeVar
 from zlib import crc32
 
-import orjson
 from opswire.chassis.caching.counts import Counts
 from opswire.chassis.caching.stamp import Stamp
+from orjson import dumps, loads
 
 ValueT = TypeVar("ValueT")
-FORMAT = "3"
+FORMAT = "4"
 """Part of every key of the shared level: another layout of the bytes is another key, never a misread one."""
-SEAL_BYTES = 8
-_CHECK = Struct(">Q")
+CHECK_BYTES = 4
+CHECKED = 0x2144DF1C
+"""The CRC-32 of anything that ends with its own CRC-32: one look at all bytes, and none of them is copied for it."""
 _HEAD = Struct(">IQQdd")
-_NAMES_AT = SEAL_BYTES + _HEAD.size
+_unpacked = _HEAD.unpack_from
+HEAD_BYTES = _HEAD.size
 OVERHEAD_BYTES = 400
 """What an entry costs in memory beside its encoded value and key: objects, places in the tables."""
 
@@ -52,47 +53,29 @@ class Entry(Generic[ValueT]):
         self.hits = self.hits_seen = 0
 
 
-class Unpacked(NamedTuple):
-    """What the bytes of the shared level say; the value is not decoded yet. Ages and times to live are in seconds."""
-
-    stamp: Stamp
-    age_s: float
-    ttl_s: float
-    tags: list[str]
-    encoded: bytes
-
-
-def pack(
-    key: str, stamp: Stamp, age_s: float, ttl_s: float, tags: tuple[str, ...], encoded: bytes, seal: bytes
-) -> bytes:
-    """An entry as bytes: a seal over all the rest, numbers, the names, the value as its codec wrote it.
+def pack(key: str, stamp: Stamp, age_s: float, ttl_s: float, tags: tuple[str, ...], encoded: bytes) -> bytes:
+    """An entry as bytes: numbers, the names, the value as its codec wrote it, a checksum over all of them.
 
     The age is kept by the wall clock, the only one that processes share; `unpack` lets a clock that jumped lengthen a
     life by one more TTL at most. That no stale value is served never rests on it.
     """
-    names = orjson.dumps([key, stamp.history, tags])
-    head = _HEAD.pack(len(names), stamp.sequence, stamp.mark_ns, time.time() - age_s, ttl_s)
-    body = head + names + encoded
-    return _sealed(body, seal) + body
+    names = dumps([key, stamp.history, tags])
+    body = _HEAD.pack(len(names), stamp.sequence, stamp.mark_ns, time() - age_s, ttl_s) + names + encoded
+    return body + crc32(body).to_bytes(CHECK_BYTES, "little")
 
 
-def _sealed(body: bytes | memoryview, seal: bytes) -> bytes:
-    """Without a key only a check of what lies there; with one nobody else can write it."""
-    return blake2b(body, digest_size=SEAL_BYTES, key=seal).digest() if seal else _CHECK.pack(crc32(body))
+def unpack(key: str, data: bytes) -> tuple[tuple[str, int, int], float, float, list[str], bytes]:
+    """What its stamp was made of, age and time to live in seconds, tags and the value's bytes, not decoded yet.
 
-
-def unpack(key: str, data: bytes, seal: bytes) -> Unpacked:
-    """The entry in bytes of the shared level.
-
-    Raises ValueError, TypeError or struct.error when they are not one for this key, sealed by us.
+    Raises ValueError, TypeError or struct.error when they are not an entry of this key.
     """
-    if _sealed(memoryview(data)[SEAL_BYTES:], seal) != data[:SEAL_BYTES]:
-        raise ValueError("the seal does not fit")
-    length, sequence, mark_ns, loaded, ttl_s = _HEAD.unpack_from(data, SEAL_BYTES)
-    end = _NAMES_AT + length
-    own, history, tags = orjson.loads(data[_NAMES_AT:end])
-    if own != key or type(tags) is not list or ttl_s != ttl_s or loaded != loaded:
+    if crc32(data) != CHECKED:
+        raise ValueError("the checksum does not fit")
+    length, sequence, mark_ns, loaded, ttl_s = _unpacked(data)
+    end = HEAD_BYTES + length
+    own, history, tags = loads(data[HEAD_BYTES:end])
+    age_s = time() - loaded
+    if own != key or type(tags) is not list or ttl_s != ttl_s or age_s != age_s:
         raise ValueError("not an entry of this key")
     "".join(tags)  # a TypeError where one of them is no text
-    age_s = time.time() - loaded
-    return Unpacked(Stamp(history, sequence, mark_ns), age_s if age_s > 0.0 else 0.0, ttl_s, tags, data[end:])
+    return (history, sequence, mark_ns), age_s if age_s > 0.0 else 0.0, ttl_s, tags, data[end:-CHECK_BYTES]

@@ -35,7 +35,12 @@ class Families:
 
     def of(self, key: str) -> Counts:
         """The counters of a key's family."""
-        name = self._family(key)[:64]
+        name = self._family(key)
+        found = self._counts.get(name)
+        return self._new(name) if found is None else found
+
+    def _new(self, name: str) -> Counts:
+        name = name[:64]
         found = self._counts.get(name)
         if found is None:
             if len(self._counts) >= FAMILIES_MAX - 1:

@@ -6,11 +6,12 @@ import asyncio
 import heapq
 import time
 from collections.abc import Callable
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, TypeVar
 
 from opswire.chassis.caching.counts import family_of
 from opswire.chassis.caching.entry import FORMAT, Entry
 from opswire.chassis.caching.families import Families
+from opswire.chassis.caching.flight import Flight
 from opswire.chassis.caching.levels import Codec, SharedLevel
 from opswire.chassis.caching.log import InvalidationLog
 from opswire.chassis.caching.memory import Memory
@@ -21,7 +22,6 @@ from opswire.contracts.cache_keys_told.v1 import TAGS_SHOWN_MAX, CachedKey
 from opswire.contracts.cache_statistics_reported.v1 import TOP_KEYS_MAX, CacheStatistics, KeyHits
 
 ValueT = TypeVar("ValueT")
-Flight: TypeAlias = asyncio.Future[Entry[ValueT]]
 WRONG_SHARE_MAX = 0.01
 MEMORY_BYTES_MAX = 64 * 1024 * 1024
 ENTRY_BYTES_MAX = 1024 * 1024
@@ -45,7 +45,6 @@ class Holding(Generic[ValueT]):
         "_memory",
         "_negative_ttl_s",
         "_prefix",
-        "_seal",
         "_sequence_min",
         "_serve_until_s",
         "_shared",
@@ -75,9 +74,8 @@ class Holding(Generic[ValueT]):
         family: Callable[[str], str] = family_of,
         check_share: float = 0.0,
         wrong_share_max: float = WRONG_SHARE_MAX,
-        seal: bytes = b"",
     ) -> None:
-        """Times to live are in seconds. With `seal` (at most 64 bytes) only who knows it can write the shared level."""
+        """Times to live are in seconds. Whoever may write to the shared level is believed."""
         self.name = name
         self.ttl_max_s = ttl_s
         self._codec = codec
@@ -87,7 +85,6 @@ class Holding(Generic[ValueT]):
         self._entry_bytes_max = entry_bytes_max
         self._is_negative = is_negative
         self._negative_ttl_s = negative_ttl_s
-        self._seal = seal
         self._prefix = f"opswire:{FORMAT}:{name}:"
         self._span_attribute = f"opswire.cache.{name}"
         self._memory: Memory[ValueT] = Memory(entries_max, bytes_max)

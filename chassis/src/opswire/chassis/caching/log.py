@@ -90,7 +90,7 @@ class InvalidationLog:
         self._caught_up = asyncio.Event()
         self._follow_lock = asyncio.Lock()
         self._created = ""
-        self._marks: dict[int, int] = {}
+        self._marks: dict[int, Stamp] = {}
         self._ages: deque[tuple[float, int]] = deque()
         self._must_drop_everywhere = False
         self.lease_until_s = 0.0
@@ -138,11 +138,19 @@ class InvalidationLog:
 
     def is_valid(self, stamp: Stamp, tags: list[str] | tuple[str, ...]) -> bool:
         """Whether an entry loaded at `stamp` with `tags` is still true, as far as this holder has applied the log."""
-        sequence = stamp.sequence
-        if stamp.history != self._created or self._marks.get(sequence) != stamp.mark_ns or sequence < self.floor:
-            return False
+        return self.valid_stamp(stamp, tags) is not None
+
+    def valid_stamp(self, stamp: tuple[str, int, int], tags: list[str] | tuple[str, ...]) -> Stamp | None:
+        """Our own stamp of that place when an entry loaded there is still true; None when it is not."""
+        sequence = stamp[1]
+        own = self._marks.get(sequence)
+        if own != stamp or sequence < self.floor or own[0] != self._created:
+            return None
         sequences = self.tag_sequences
-        return all(sequences.get(tag, 0) <= sequence for tag in tags) and sequences.get(EVERYTHING, 0) <= sequence
+        for tag in tags:
+            if sequences.get(tag, 0) > sequence:
+                return None
+        return own if sequences.get(EVERYTHING, 0) <= sequence else None
 
     async def start(self) -> None:
         """Follow the log. Whoever listens to asset changes gets all of them from the beginning, before this returns."""
@@ -184,8 +192,9 @@ class InvalidationLog:
         self.floor = state.last
         self.tag_sequences.clear()
         self._ages.clear()
-        self._marks = {state.last: state.last_ns}
-        self.stamp = Stamp(state.created, *((0, 0) if self.on_asset_changed else (state.last, state.last_ns)))
+        end = Stamp(state.created, state.last, state.last_ns)
+        self._marks = {state.last: end}
+        self.stamp = Stamp(state.created, 0, 0) if self.on_asset_changed else end
         self._missed()
         await self._follow()
 
@@ -260,7 +269,7 @@ class InvalidationLog:
 
     def _is_same(self, sequence: int, stored_ns: int) -> bool:
         """Whether the message is the one that we applied: sequences come again after a roll-back, this does not."""
-        return self._marks.get(sequence) == stored_ns
+        return sequence in self._marks and self._marks[sequence].mark_ns == stored_ns
 
     def _apply(self, subject: str, body: bytes, headers: dict[str, str] | None, sequence: int, stored_ns: int) -> None:
         if sequence != self.applied + 1:
@@ -272,9 +281,9 @@ class InvalidationLog:
         except Exception:  # noqa: BLE001  an unreadable change may have meant anything: nothing older is trusted
             get_logger().exception("unreadable change; every cache entry is dropped", sequence=sequence)
             self._raise_floor(sequence)
-        if sequence >= self.floor:
-            self._marks[sequence] = stored_ns
         self.stamp = Stamp(self._created, sequence, stored_ns)
+        if sequence >= self.floor:
+            self._marks[sequence] = self.stamp
         self.version += 1
         self.reports.applied(sequence, nonce)
         if len(self.tag_sequences) > TAGS_MAX or len(self._marks) > MARKS_MAX:

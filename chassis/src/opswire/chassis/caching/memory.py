@@ -26,15 +26,16 @@ class Memory(Generic[ValueT]):
 
     def put(self, key: str, entry: Entry[ValueT]) -> None:
         """Keep an entry, in place of what has been under its key; the least recently used make room."""
-        self.pop(key)
+        entries = self.entries
         entry.bytes = entry.encoded_bytes + len(key) + OVERHEAD_BYTES
-        if entry.bytes > self._bytes_max:
-            return
-        while len(self.entries) >= self._entries_max or self.bytes + entry.bytes > self._bytes_max:
-            evicted, old = self.entries.popitem()
-            self._forget(evicted, old)
-            old.family.evictions += 1
-        self.entries[key] = entry
+        if len(entries) >= self._entries_max or self.bytes + entry.bytes > self._bytes_max:
+            self.pop(key)
+            if entry.bytes > self._bytes_max:
+                return
+            self._make_room(entry.bytes)
+        old = entries.insert(key, entry)
+        if old is not None:
+            self._forget(key, old)
         self.bytes += entry.bytes
         index = self._keys_by_tag
         for tag in entry.tags:
@@ -43,6 +44,12 @@ class Memory(Generic[ValueT]):
                 index[tag] = {key}
             else:
                 keys.add(key)
+
+    def _make_room(self, wanted_bytes: int) -> None:
+        while len(self.entries) >= self._entries_max or self.bytes + wanted_bytes > self._bytes_max:
+            evicted, old = self.entries.popitem()
+            self._forget(evicted, old)
+            old.family.evictions += 1
 
     def pop(self, key: str) -> None:
         """Forget one key, if it is there."""

@@ -1,8 +1,9 @@
 """The shared level on Valkey. Away or slow means a miss, never an error; after a fault it is left alone briefly.
 
-What is asked within one turn of the loop, while an answer is on its way, goes as one MGET: at 50 readers that is many
-times redis-py's throughput. The connection is made by redis-py (address, TLS, password, database); from then on its
-transport speaks to `_Lines`, so an answer costs no task, no stream and no timer of its own.
+What is asked within one turn of the loop, while an answer is on its way, goes as a few MGETs, each as soon as it is
+worth its call: the server looks up the first while the others are still being asked for. The connection is made by
+redis-py (address, TLS, password, database); from then on its transport speaks to `_Lines`, so an answer
+costs no task, no stream and no timer of its own.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ CONNECT_TIMEOUT_S = 0.1
 PAUSE_AFTER_FAULT_S = 1.0
 BYTES_MAX = 256 * 1024
 BATCH_MAX = 256
+EAGER_AT = 16
+"""So many keys are asked for at once, not at the end of the turn: the server looks them up while the rest is asked."""
 _Answer = asyncio.Future[bytes | None]
 
 
@@ -34,24 +37,24 @@ class _Lines(asyncio.Protocol):
         self.transport = transport
         self._owner = owner
         self._reader = hiredis.Reader()
-        self._waiting: deque[tuple[float, list[_Answer]]] = deque()
+        self.waiting: deque[tuple[float, list[_Answer]]] = deque()
 
     def ask(self, command: bytes, answers: list[_Answer]) -> None:
         """Write one command; its answer, a list or a single reply, is for `answers`."""
-        self._waiting.append((time.monotonic(), answers))
+        self.waiting.append((time.monotonic(), answers))
         self.transport.write(command)
 
     @property
     def oldest_s(self) -> float | None:
         """When what has waited longest was asked; None when nothing waits."""
-        return self._waiting[0][0] if self._waiting else None
+        return self.waiting[0][0] if self.waiting else None
 
     def data_received(self, data: bytes) -> None:
         """Take what came; a reply that is an error, or one too many, is a fault."""
         try:
             self._reader.feed(data)
             while (reply := self._reader.gets()) is not False:
-                _, answers = self._waiting.popleft()
+                _, answers = self.waiting.popleft()
                 if isinstance(reply, hiredis.ReplyError):
                     _release(answers)
                     self._owner.fail(self, reply)
@@ -71,8 +74,8 @@ class _Lines(asyncio.Protocol):
     def end(self) -> None:
         """Give up what waits."""
         self.transport.abort()
-        while self._waiting:
-            _release(self._waiting.popleft()[1])
+        while self.waiting:
+            _release(self.waiting.popleft()[1])
 
 
 class Valkey:
@@ -87,7 +90,8 @@ class Valkey:
         self._lines: _Lines | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._watch: asyncio.TimerHandle | None = None
-        self._asked: list[tuple[str, _Answer]] = []
+        self._keys: list[str] = []
+        self._answers: list[_Answer] = []
         self._told: list[tuple[bytes, _Answer]] = []
         self._is_scheduled = False
         self._paused_until_s = 0.0
@@ -100,17 +104,20 @@ class Valkey:
     def get(self, key: str) -> _Answer:
         """The bytes under `key`, or None."""
         loop = asyncio.get_running_loop()
-        answer: _Answer = loop.create_future()
-        if time.monotonic() < self._paused_until_s:
+        answer = loop.create_future()
+        if self._paused_until_s and time.monotonic() < self._paused_until_s:
             answer.set_result(None)
             return answer
-        self._asked.append((key, answer))
-        lines = self._lines
-        if lines is not None and lines.oldest_s is None and not self._is_scheduled:
-            self._flush()  # nobody else asks: waiting for them would cost a turn
-        elif not self._is_scheduled:
-            self._is_scheduled = True
-            loop.call_soon(self._flush)
+        self._keys.append(key)
+        self._answers.append(answer)
+        if not self._is_scheduled:
+            if self._lines is not None and not self._lines.waiting:
+                self._flush()  # nobody else asks: waiting for them would cost a turn
+            else:
+                self._is_scheduled = True
+                loop.call_soon(self._flush)
+        elif len(self._keys) >= EAGER_AT and self._lines is not None:
+            self._ask(self._lines)
         return answer
 
     async def set(self, key: str, data: bytes, ttl_s: float) -> None:
@@ -132,14 +139,17 @@ class Valkey:
             if self._connecting is None:
                 self._connecting = asyncio.create_task(self._connect(), name="shared cache")
             return
-        asked, self._asked = self._asked, []
         told, self._told = self._told, []
         for command, answer in told:
             lines.ask(command, [answer])
-        for start in range(0, len(asked), BATCH_MAX):
-            batch = asked[start : start + BATCH_MAX]
-            command = _packed("MGET", *[key for key, _ in batch])
-            lines.ask(command, [answer for _, answer in batch])
+        self._ask(lines)
+
+    def _ask(self, lines: _Lines) -> None:
+        keys, self._keys = self._keys, []
+        answers, self._answers = self._answers, []
+        for start in range(0, len(keys), BATCH_MAX):
+            end = start + BATCH_MAX
+            lines.ask(_packed("MGET", *keys[start:end]), answers[start:end])
         if self._watch is None:
             self._watch = asyncio.get_running_loop().call_later(TIMEOUT_S, self._look, lines)
 
@@ -163,7 +173,7 @@ class Valkey:
             transport = connection._writer.transport  # its only way to the transport; test_caching.py fails if it moves
             lines = _Lines(transport, self)
             transport.set_protocol(lines)
-            self._connection, self._lines = connection, lines
+            self._connection, self._lines, self._paused_until_s = connection, lines, 0.0
         except (RedisError, OSError, TimeoutError) as error:
             self._pause(error)
         finally:
@@ -174,14 +184,17 @@ class Valkey:
         if self._lines is not None:
             self._flush()
             return
-        _release([*(answer for _, answer in self._asked), *(answer for _, answer in self._told)])
-        self._asked, self._told = [], []
+        _release([*self._answers, *(answer for _, answer in self._told)])
+        self._keys, self._answers, self._told = [], [], []
 
     def fail(self, lines: _Lines, error: Exception) -> None:
         """End a connection; an answer that is on its way must not be taken for the next one's."""
         if lines is not self._lines:
             return
         self._lines = self._connection = None
+        if self._watch is not None:  # the next connection has a watch of its own
+            self._watch.cancel()
+            self._watch = None
         self._pause(error)
         lines.end()
         self._flush_or_release()

@@ -20,3 +20,8 @@ class SteadyLog:
     def is_valid(self, stamp: Stamp, tags: list[str] | tuple[str, ...]) -> bool:
         """Whether an entry is true: as long as it says what it depends on."""
         return stamp.sequence <= self.applied and bool(tags)
+
+    def valid_stamp(self, stamp: tuple[str, int, int], tags: list[str] | tuple[str, ...]) -> Stamp | None:
+        """The stamp of an entry that is true, else None."""
+        found = Stamp(*stamp)
+        return found if self.is_valid(found, tags) else None
