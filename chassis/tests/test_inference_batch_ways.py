@@ -20,6 +20,7 @@ from opswire.chassis.inference.batch.runner import ProgramBatches
 from opswire.chassis.inference.batch.running import run_batch
 from opswire.chassis.inference.batch.transport import Waiting
 from opswire.chassis.inference.call import InferenceCall, Lane, Message, OutputSchema, Reply, Usage
+from opswire.chassis.inference.cost import cost_usd
 from opswire.chassis.inference.endpoint import Endpoint
 from opswire.chassis.inference.errors import InferenceRefusedError, InferenceUnavailableError, ReplyCutError
 from opswire.chassis.inference.savings import saved_usd
@@ -255,6 +256,12 @@ def test_a_cache_that_is_only_written_costs_more() -> None:
     found = saved_usd(Usage(1_000_000, 0, cache_write_tokens=1_000_000), endpoint("anthropic", **PRICES))
     assert found is not None
     assert found.total_usd == pytest.approx(-1.25)
+
+
+def test_a_server_of_ones_own_costs_nothing_where_its_prices_say_so_and_is_unknown_where_they_do_not() -> None:
+    free = dict.fromkeys(("input_usd_per_million_tokens", "output_usd_per_million_tokens"), 0.0)
+    assert cost_usd(endpoint("vllm", **free), Usage(10, 10)) == 0.0
+    assert cost_usd(endpoint("vllm"), Usage(10, 10)) is None
 
 
 def test_savings_are_not_guessed() -> None:

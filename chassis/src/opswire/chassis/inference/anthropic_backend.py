@@ -23,11 +23,10 @@ from opswire.chassis.inference.backend import (
 from opswire.chassis.inference.call import Message, Usage
 from opswire.chassis.inference.capabilities import Capabilities, PromptCaching, StructuredOutput
 from opswire.chassis.inference.endpoint import Endpoint
-from opswire.chassis.inference.errors import BROKEN, InferenceUnavailableError, StreamBrokenError
-from opswire.chassis.inference.failures import of_connection, of_status
+from opswire.chassis.inference.failures import of_connection, of_early_end, of_status, within_stream
 from opswire.chassis.inference.schemas import SentSchemas
 from opswire.chassis.inference.streaming import StreamedText, events
-from opswire.chassis.inference.transport import ROUND_TRIP, BoundedHttpClient
+from opswire.chassis.inference.transport import ROUND_TRIP
 
 TEMPERATURE_MAX = 1.0
 """More is refused by this protocol; OpenAI's goes to 2."""
@@ -50,13 +49,7 @@ class AnthropicBackend:
         self._takes_temperature = capabilities.takes_temperature(endpoint.model)
         self._marks = capabilities.prompt_caching in (PromptCaching.EXPLICIT, PromptCaching.HYBRID)
         root = endpoint.base_url.rstrip("/").removesuffix("/v1")
-        self._client = anthropic.AsyncAnthropic(
-            api_key=endpoint.api_key.get_secret_value() if endpoint.api_key else "none",
-            base_url=root,
-            max_retries=0,
-            timeout=None,
-            http_client=BoundedHttpClient(root, endpoint.connect_timeout_s),
-        )
+        self._client = anthropic.AsyncAnthropic(**sdk.client_settings(endpoint, root))
 
     async def answer(self, question: Question, traceparent: str) -> Answer:
         """See Backend."""
@@ -94,13 +87,13 @@ class AnthropicBackend:
                 elif kind == "content_block_delta" and event["delta"].get("type") == "text_delta":
                     yield said.add(event["delta"]["text"])
         except httpx2.HTTPError as error:
-            raise StreamBrokenError(str(of_connection(self._endpoint, error)), BROKEN) from error
+            raise within_stream(of_connection(self._endpoint, error)) from error
         except (LookupError, TypeError, AttributeError, ValueError) as error:
             raise garbage() from error
         finally:
             await response.aclose()
         if not is_whole:
-            raise StreamBrokenError(f"model endpoint {self._endpoint.name} ended its stream before its end", BROKEN)
+            raise of_early_end(self._endpoint)
         yield Answer(said.whole(), _usage(counted), model, finish, None, response.extensions.get(ROUND_TRIP, 0))
 
     async def check(self) -> None:
@@ -179,5 +172,4 @@ def _usage(found: Mapping[str, Any] | None) -> Usage:
 
 def _said_in_stream(endpoint: Endpoint, error: object) -> Exception:
     kind = error.get("type") if isinstance(error, dict) else ""
-    found = of_status(endpoint, _STATUS_OF.get(str(kind), 400 if kind else 500), {"error": error}, None)
-    return StreamBrokenError(str(found), BROKEN) if isinstance(found, InferenceUnavailableError) else found
+    return within_stream(of_status(endpoint, _STATUS_OF.get(str(kind), 400 if kind else 500), {"error": error}, None))

@@ -16,6 +16,7 @@ from opswire.chassis.inference.errors import (
     InferenceRefusedError,
     InferenceTimeoutError,
     InferenceUnavailableError,
+    StreamBrokenError,
 )
 
 OVERLOADED = frozenset({429, 503, 529})
@@ -57,6 +58,16 @@ def of_connection(endpoint: Endpoint, error: BaseException) -> InferenceUnavaila
     if isinstance(under, httpx2.RemoteProtocolError):
         return InferenceUnavailableError(f"{where} closed the connection without an answer", DISCONNECTED)
     return InferenceUnavailableError(f"{where} broke off in its answer", BROKEN)
+
+
+def within_stream(error: OpswireError) -> OpswireError:
+    """The same once an answer has begun: where another endpoint might answer, this one's stream is broken."""
+    return StreamBrokenError(str(error), BROKEN) if isinstance(error, InferenceUnavailableError) else error
+
+
+def of_early_end(endpoint: Endpoint) -> StreamBrokenError:
+    """A stream that ended without a word that it was the end."""
+    return StreamBrokenError(f"model endpoint {endpoint.name} ended its stream before its end", BROKEN)
 
 
 def of_sdk(endpoint: Endpoint, error: Exception) -> OpswireError:

@@ -12,6 +12,7 @@ from typing import Any
 import httpx2
 import openai
 import orjson
+from opswire.chassis.errors import OpswireError
 from opswire.chassis.inference import sdk
 from opswire.chassis.inference.backend import (
     REFUSED,
@@ -26,11 +27,10 @@ from opswire.chassis.inference.backend import (
 from opswire.chassis.inference.call import Lane, ServerTiming, Usage
 from opswire.chassis.inference.capabilities import Capabilities, StructuredOutput
 from opswire.chassis.inference.endpoint import Endpoint
-from opswire.chassis.inference.errors import BROKEN, InferenceUnavailableError, StreamBrokenError
-from opswire.chassis.inference.failures import of_connection, of_status
+from opswire.chassis.inference.failures import of_connection, of_early_end, of_status, within_stream
 from opswire.chassis.inference.schemas import SentSchemas
 from opswire.chassis.inference.streaming import StreamedText, events, text_of
-from opswire.chassis.inference.transport import ROUND_TRIP, BoundedHttpClient
+from opswire.chassis.inference.transport import ROUND_TRIP
 
 PRIORITIES = {Lane.INTERACTIVE: 0, Lane.BULK: 10}
 """Lower is sooner."""
@@ -41,7 +41,7 @@ _PATH = "/chat/completions"
 
 
 class OpenAiBackend:
-    """One endpoint. The SDK's own retries and timeouts are off: the client above knows the deadline."""
+    """One endpoint."""
 
     def __init__(self, endpoint: Endpoint, capabilities: Capabilities) -> None:
         self._endpoint = endpoint
@@ -49,14 +49,7 @@ class OpenAiBackend:
         self._sends_priority = capabilities.takes_priority and endpoint.sends_priority
         self._cache_key = capabilities.cache_key
         self._limit_name = "max_completion_tokens" if endpoint.provider in _COMPLETION_TOKENS else "max_tokens"
-        key = endpoint.api_key.get_secret_value() if endpoint.api_key else "none"
-        self._client = openai.AsyncOpenAI(
-            api_key=key,
-            base_url=endpoint.base_url,
-            max_retries=0,
-            timeout=None,
-            http_client=BoundedHttpClient(endpoint.base_url, endpoint.connect_timeout_s),
-        )
+        self._client = openai.AsyncOpenAI(**sdk.client_settings(endpoint, endpoint.base_url))
         self._takes_temperature = capabilities.takes_temperature(endpoint.model)
         self._formats = SentSchemas(capabilities, _format)
 
@@ -76,7 +69,7 @@ class OpenAiBackend:
                 if event is None:
                     break
                 if event.get("error"):
-                    raise _said_in_stream(self._endpoint, event["error"])
+                    raise within_stream(_said(self._endpoint, event["error"]))
                 model = word(event.get("model"), model)
                 if event.get("usage"):
                     usage, timing = _usage(event["usage"]), timing_of(event.get("metrics"))
@@ -86,13 +79,13 @@ class OpenAiBackend:
                     if text:
                         yield said.add(text)
         except httpx2.HTTPError as error:
-            raise StreamBrokenError(str(of_connection(self._endpoint, error)), BROKEN) from error
+            raise within_stream(of_connection(self._endpoint, error)) from error
         except (AttributeError, TypeError) as error:
             raise garbage() from error
         finally:
             await response.aclose()
         if not finish:
-            raise StreamBrokenError(f"model endpoint {self._endpoint.name} ended its stream before its end", BROKEN)
+            raise of_early_end(self._endpoint)
         yield Answer(said.whole(), usage, model, finish, timing, response.extensions.get(ROUND_TRIP, 0))
 
     async def check(self) -> None:
@@ -178,15 +171,8 @@ def timing_of(found: object) -> ServerTiming | None:
     return ServerTiming(queue, prefill, decode)
 
 
-def _said(endpoint: Endpoint, error: object) -> Exception:
+def _said(endpoint: Endpoint, error: object) -> OpswireError:
     """An error that came with status 200; vLLM and others put its status into it."""
     code = error.get("code") if isinstance(error, dict) else None
     status = code if isinstance(code, int) and 400 <= code < 600 else 500
     return of_status(endpoint, status, {"error": error}, None)
-
-
-def _said_in_stream(endpoint: Endpoint, error: object) -> Exception:
-    found = _said(endpoint, error)
-    if isinstance(found, InferenceUnavailableError):
-        return StreamBrokenError(str(found), BROKEN)
-    return found

@@ -8,8 +8,20 @@ import httpx2
 from opswire.chassis.inference.endpoint import Endpoint
 from opswire.chassis.inference.errors import InferenceRefusedError
 from opswire.chassis.inference.failures import of_connection, of_sdk
+from opswire.chassis.inference.transport import BoundedHttpClient
 
 # An SDK's client is `Any` here: the two have the same methods and no common type.
+
+
+def client_settings(endpoint: Endpoint, base_url: str) -> dict[str, Any]:
+    """What either SDK's client is made with. Its retries and timeouts are off: the client above knows the deadline."""
+    return {
+        "api_key": endpoint.api_key.get_secret_value() if endpoint.api_key else "none",
+        "base_url": base_url,
+        "max_retries": 0,
+        "timeout": None,
+        "http_client": BoundedHttpClient(base_url, endpoint.connect_timeout_s),
+    }
 
 
 async def post(
