@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,8 @@ from opswire.executor.adapters.result_codec import ResultCodec
 from opswire.executor.adapters.settings import DriverSettings
 from opswire.executor.adapters.tools import Drivers
 from opswire.executor.usecases.kept_results import Kept, KeptResults
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 ContextMaker = Callable[..., ContextResolved]
 AssetMaker = Callable[..., Asset]

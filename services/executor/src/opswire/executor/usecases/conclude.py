@@ -127,7 +127,7 @@ def _records(context: ContextResolved, end: Ended) -> list[dict[str, Cell]]:
     line: dict[str, Cell] = {"step": end.step.number, "tool": end.step.tool, "asset": _name(context, end)}
     line |= {"outcome": state, "verified": _verdict_of(end) or ("none" if change else None)}
     if change is not None and change.verification is not None:
-        line["check"] = plain(change.verification.detail, 500)
+        line["verified_by"] = plain(change.verification.detail, 500)
     if change is None or change.status != "succeeded":
         line["detail"] = plain(change.detail if change else str(end.refused or ""), 500)
         return [line]
