@@ -165,16 +165,16 @@ class Scene:
         assert found is not None, "nobody was asked"
         return found.asked
 
-    async def say(self, key: Key, who: str, decision: Any = "approve", **changed: Any) -> None:
+    async def say(self, key: Key, who: str, signed: Any = "approve", **changed: Any) -> None:
         """One person's signed word on the last round; `changed` fields are changed after it was signed."""
         asked = await self.asked(key)
         public = public_of(self.seeds[who])
-        statement = statement_of(asked, key.source, public, decision)
+        statement = statement_of(asked, key.source, public, signed)
         word = ApprovalGiven(
             request_id=key.request_id,
             round=asked.round,
             approver=public,
-            decision=decision,
+            decision=signed,
             plan_digest=asked.plan.digest,
             nonce=asked.nonce,
             signature=sign(self.seeds[who], statement),

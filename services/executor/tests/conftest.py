@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from opswire.chassis.metrics import Metrics
 from opswire.chassis.provision import provision
 from opswire.chassis.service import Service
 from opswire.chassis.settings import ServiceSettings
+from opswire.chassis.testing.upstream import Upstream
 from opswire.contracts.context_resolved import ContextResolved
 from opswire.contracts.findings import AlertSummary, Asset, Entity, IntentFinding, Requester
 from opswire.contracts.taxonomy import IntentName
@@ -27,6 +28,7 @@ from opswire.executor.adapters.result_codec import ResultCodec
 from opswire.executor.adapters.settings import DriverSettings
 from opswire.executor.adapters.tools import Drivers
 from opswire.executor.usecases.kept_results import Kept, KeptResults
+from opswire.executor.usecases.story import Key
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -211,3 +213,14 @@ async def service(tmp_path: Path) -> AsyncIterator[Service]:
 def kept(service: Service) -> KeptResults:
     cache: Cache[Kept] = Cache("tool_result", ResultCodec(), service.log, None, Metrics(), 30)
     return KeptResults(cache, "v")
+
+
+@pytest.fixture
+def upstream_of(service: Service) -> Callable[..., Awaitable[None]]:
+    """Publishes the submission that a request's other facts speak of."""
+
+    async def submitted(key: Key, deadline_ms: int = 60_000) -> None:
+        async with Upstream(service.settings.nats_url, source=key.source) as upstream:
+            await upstream.submit("restart it", request_id=key.request_id, deadline_ms=deadline_ms)
+
+    return submitted
