@@ -6,8 +6,8 @@ The result does not depend on the order of the input, and adding a constant to a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
 
+from opswire.ledger.adoption import adopt
 from opswire.ledger.classify import Phases, own_stage, phases_of
 from opswire.ledger.model import Span
 from opswire.ledger.skew import ONE_CLOCK, skew_of
@@ -80,7 +80,9 @@ class Graph:
         self._agree_on_time()
         self.nodes = sorted(found, key=_by_time)
         self.missing_parents = sum(1 for node in self.nodes if node.orphan)
-        self._adopt_orphans()
+        orphans = {id(node) for node in self.nodes if node.orphan and not node.hop}
+        if orphans:
+            adopt(self.nodes, orphans)
         children: dict[Node, list[Node]] = {}
         for node in self.nodes:
             if node.parent is not None:
@@ -153,26 +155,6 @@ class Graph:
                 left, right = sorted((node.span.clock_domain, node.parent.span.clock_domain))
                 node.clipped = (left, right) in self.skew.conflicts
 
-    def _adopt_orphans(self) -> None:
-        if not any(node.orphan and not node.hop for node in self.nodes):
-            return
-        running: list[Node] = []
-        for start, starting in groupby(self.nodes, key=lambda node: node.start):
-            group = list(starting)
-            running = [node for node in running if node.end >= start] + group
-            for orphan in group:
-                if orphan.orphan and not orphan.hop:
-                    _adopt(orphan, running)
-
-
-def _adopt(orphan: Node, running: Sequence[Node]) -> None:
-    """Hang it under the smallest of the spans running at its start that contain it, never under a descendant."""
-    around = [node for node in running if node.end >= orphan.end and node is not orphan]
-    for candidate in sorted(around, key=lambda node: (node.end - node.start, node.key)):
-        if not _descends(candidate, orphan):
-            orphan.parent, orphan.adopted = candidate, True
-            return
-
 
 def destination(span: Span) -> str:
     """The subject or its template that a messaging span is about, else its name without the first word."""
@@ -223,17 +205,6 @@ def _by_time(node: Node) -> tuple[int, int, Key]:
 
 def _is_producer(node: Node) -> bool:
     return node.span.kind == "PRODUCER"
-
-
-def _descends(node: Node, ancestor: Node) -> bool:
-    seen: set[Key] = set()
-    current: Node | None = node
-    while current is not None and current.key not in seen:
-        if current is ancestor:
-            return True
-        seen.add(current.key)
-        current = current.parent
-    return False
 
 
 def _inherit_stages(nodes: Sequence[Node]) -> None:
