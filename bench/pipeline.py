@@ -30,7 +30,9 @@ from opswire.chassis.embedded.nats_server import NatsServer
 from opswire.chassis.embedded.ports import free_port
 from opswire.chassis.embedded.valkey_server import ValkeyServer
 from opswire.chassis.provision import provision
+from opswire.chassis.testing.histograms import top_heavy
 from opswire.contracts.routes import CONTEXT_RESOLVED, FACTS, INTENT_RESOLVED, REQUEST_SUBMITTED
+from prometheus_client.parser import text_string_to_metric_families
 
 from bench.load import Load, Measured
 
@@ -188,7 +190,9 @@ async def round_ours(sync_always: bool, requests: int, delivery: str) -> list[Ro
             with processes(our_commands(server.url, valkey.url, directory, ports, delivery), directory) as pids:
                 await wait_ready(ports)
                 await changes_are_published(ports["assets"])
-                return await measure("ours", server.url, pids, server.pid, requests)
+                rows = await measure("ours", server.url, pids, server.pid, requests)
+                await buckets_fit(ports)
+                return rows
 
 
 async def changes_are_published(port: int) -> None:
@@ -199,6 +203,14 @@ async def changes_are_published(port: int) -> None:
             return
         await asyncio.sleep(0.1)
     raise TimeoutError("the outbox is not empty")
+
+
+async def buckets_fit(ports: dict[str, int]) -> None:
+    """Raise RuntimeError where a histogram of ours has values beyond its last bound: its percentiles say nothing."""
+    for name, port in ports.items():
+        found = top_heavy(text_string_to_metric_families(await asyncio.to_thread(_metrics, port)))
+        if found:
+            raise RuntimeError(f"{name}: {'; '.join(found)}")
 
 
 def _metrics(port: int) -> str:

@@ -105,6 +105,7 @@ async def test_the_stages_of_a_request_add_up_and_nothing_is_unexplained(system:
         outcome = await upstream.outcome(request_id)
     spans = await settled_spans(system, f"test/{request_id}")
     assert {span.attributes["opswire.stage"] for span in spans} <= {stage.value for stage in Stage}
+    assert all("opswire.event_loop.lag_ms" in span.attributes for span in spans if span.kind == "CONSUMER")
     request, segments = account(f"test/{request_id}", spans)
     assert request.outcome == outcome["status"]
     assert request.e2e_ns > 0

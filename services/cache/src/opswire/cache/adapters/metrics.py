@@ -6,7 +6,7 @@ from opswire.contracts.caches_invalidated import CachesInvalidated
 from opswire.contracts.invalidation_acknowledged import InvalidationAcknowledged
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-ACKNOWLEDGED_BUCKETS_S = (0.002, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 1.0)
+ACKNOWLEDGED_BUCKETS_S = (0.002, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 1.0, 2.5, 10.0, 60.0)
 
 
 class CacheMetrics:
