@@ -34,7 +34,7 @@ def places_in_band(values: Sequence[int], weights: Sequence[float], low: float, 
     for place in order:
         middle = 100 * (passed + weights[place] / 2) / total
         passed += weights[place]
-        if low <= middle <= high:
+        if low <= middle < high:
             found.append(place)
         if abs(middle - (low + high) / 2) < nearest_by:
             nearest, nearest_by = place, abs(middle - (low + high) / 2)

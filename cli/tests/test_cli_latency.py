@@ -1,0 +1,184 @@
+"""`latency`: the stage table, what changed, the targets and the page, from real stores and files of traces."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opswire.cli.testing import CommandLine
+
+sys.path.insert(0, str(Path(__file__).parent))  # the module beside the tests: test folders are no packages here
+
+from latency_store import HOSTILE, REQUESTS, fill
+
+RECORDED = Path(__file__).parents[2] / "ledger" / "tests" / "data"
+
+
+@pytest.fixture(scope="module")
+def traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("traces") / "traces.db"
+    fill(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def opswire(tmp_path_factory: pytest.TempPathFactory, traces: Path) -> CommandLine:
+    return CommandLine(tmp_path_factory.mktemp("state"), {"OPSWIRE_TRACE_STORE": str(traces), "TZ": "UTC"})
+
+
+def test_the_stage_table_of_the_last_hour(opswire: CommandLine) -> None:
+    found = opswire.run("latency", "--window", "1h")
+    assert found.status == 0, found.err
+    for words in ("untrusted", "do not add up", "bus.wait", "P45-55", "P92.5-97.5", "P98-100", "look at request-"):
+        assert words in found.out
+    assert found.out.index("untrusted") < found.out.index("stage ")
+    as_json = opswire.run("latency", "--json").json
+    assert as_json["requests"] in (REQUESTS // 2 - 1, REQUESTS // 2, REQUESTS // 2 + 1)
+    assert sum(line["share"] for line in as_json["lines"]) == pytest.approx(1)
+    (bus,) = [line for line in as_json["lines"] if line["stage"] == "bus.wait"]
+    assert bus["change"]["is_certain"]
+    assert bus["change"]["interval"]["low"] < 200e6 < bus["change"]["interval"]["high"]
+    assert as_json["reference"]["end_ns"] == as_json["window"]["start_ns"]
+
+
+def test_what_changed_names_the_stage_that_was_held_up(opswire: CommandLine) -> None:
+    found = opswire.run("latency", "diff", "1h")
+    assert found.status == 0, found.err
+    assert "first cause: bus.wait +" in found.out
+    as_json = opswire.run("latency", "diff", "1h", "--json").json
+    assert as_json["causes"][0] == "bus.wait"
+    assert as_json["requests_before"] + as_json["requests_after"] == REQUESTS
+    parts = sum(part["change_ns"] for part in as_json["parts"])
+    assert parts == pytest.approx(as_json["change_ns"], abs=1)
+    assert ("opswire.kind", "miss") in {(one["name"], one["value"]) for one in as_json["common"]} or not as_json[
+        "common"
+    ]
+
+
+def test_no_cause_is_named_where_nothing_changed(opswire: CommandLine) -> None:
+    found = opswire.run("latency", "diff", "1h", "1h")
+    assert "no cause is named" in found.out
+    assert opswire.run("latency", "diff", "1h", "1h", "--json").json["causes"] == []
+
+
+def test_windows_may_be_files(opswire: CommandLine, traces: Path, tmp_path: Path) -> None:
+    quiet = tmp_path / "quiet.db"
+    fill(quiet, added_ms=0)
+    as_json = opswire.run("latency", "diff", str(quiet), str(traces), "--json").json
+    assert as_json["causes"][0] == "bus.wait"
+    assert as_json["requests_before"] == as_json["requests_after"] == REQUESTS
+    foreign = opswire.run("latency", "--window", str(RECORDED / "jaeger-ui" / "out1.json"), "--json")
+    assert foreign.status == 0, foreign.err
+    assert foreign.json["requests"] >= 1
+    assert not list(tmp_path.glob("quiet.db-*.json"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (("latency", "--window", "noon"), 2, "is no window of time"),
+        (("latency", "diff", "none.json", "1h"), 2, "name a file of traces"),
+        (("latency", "--window", "2020-01-01"), 4, "no request finished in 2020-01-01"),
+        (("latency", "--route", "nothing"), 4, "requests are known"),
+        (("latency", "slo", "--targets", "none.toml"), 1, "cannot be read"),
+    ],
+)
+def test_what_cannot_be_shown_says_what_to_do(
+    opswire: CommandLine, arguments: tuple[str, ...], status: int, said: str
+) -> None:
+    found = opswire.run(*arguments)
+    assert found.status == status, found.out + found.err
+    assert said in found.err
+    assert "Traceback" not in found.err
+    assert opswire.run(*arguments, "--json").json["error"]["message"]
+
+
+def test_nothing_traced_yet_is_said(tmp_path: Path) -> None:
+    found = CommandLine(tmp_path / "state", {}).run("latency")
+    assert found.status == 3
+    assert "opswire up" in found.err
+
+
+def test_targets_are_built_in_or_from_a_file(opswire: CommandLine, tmp_path: Path) -> None:
+    built_in = opswire.run("latency", "slo")
+    assert built_in.status == 0, built_in.err
+    assert "answered in time" in built_in.out
+    text = opswire.run("latency", "slo", "--defaults").out
+    file = tmp_path / "targets.toml"
+    file.write_text(text.replace("latency_ms = 5000", "latency_ms = 100"))
+    (target,) = opswire.run("latency", "slo", "--targets", str(file), "--json").json["targets"]
+    assert target["verdict"] == "page"
+    assert target["budget_left"] < 0
+    file.write_text("[[targets]]\nlatency = 3\n")
+    refused = opswire.run("latency", "slo", "--targets", str(file))
+    assert refused.status == 2
+    assert "latency" in refused.err
+
+
+def test_the_exported_page_holds_what_it_shows_and_needs_nothing(opswire: CommandLine, tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    assert opswire.run("latency", "diff", "1h", "--html", str(file)).status == 0
+    text = file.read_text()
+    assert "http://" not in text.replace("http://www.w3.org/2000/svg", "")
+    assert "https://" not in text
+    assert HOSTILE not in text
+    assert "connect-src 'none'" in text
+    assert text.count("</script>") == 2
+    assert "__" not in text.partition("<script type")[0]
+
+
+def asked(url: str, token: str | None, host: str | None = None) -> tuple[int, Any]:
+    headers = ({"Authorization": f"Bearer {token}"} if token else {}) | ({"Host": host} if host else {})
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=20) as reply:
+            return reply.status, reply.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+@pytest.fixture
+def served(opswire: CommandLine) -> Iterator[tuple[str, str]]:
+    process = opswire.start("latency", "serve")
+    assert process.stdout is not None
+    line = process.stdout.readline().strip()
+    address, _, token = line.partition("/#token=")
+    yield address, token
+    process.send_signal(signal.SIGINT)
+    _, complaints = process.communicate(timeout=30)
+    assert "Traceback" not in complaints
+
+
+def test_the_page_is_served_and_its_answers_need_the_token(served: tuple[str, str]) -> None:
+    address, token = served
+    assert len(token) > 20
+    status, page = asked(f"{address}/", None)
+    assert (status, "request-0" in page) == (200, False)
+    assert asked(f"{address}/api/look", None)[0] == 401
+    assert asked(f"{address}/api/look", "wrong")[0] == 401
+    assert asked(f"{address}/api/look", token, "evil.example")[0] == 400
+    give_up_s = time.monotonic() + 60
+    while (answer := json.loads(asked(f"{address}/api/look?after=1h", token)[1]))["after"][
+        "requests"
+    ] < REQUESTS // 2 - 1:
+        assert time.monotonic() < give_up_s, answer["trouble"]
+        time.sleep(0.1)
+    assert answer["difference"]["causes"][0] == "bus.wait"
+    key = answer["requests"][0]["request_key"]
+    status, request = asked(f"{address}/api/request?key={key}", token)
+    assert status == 200
+    assert (
+        sum(piece["end_ns"] - piece["start_ns"] for line in json.loads(request)["lines"] for piece in line["path"])
+        == (json.loads(request)["e2e_ns"])
+    )
+    assert asked(f"{address}/api/request?key=cli/none", token)[0] == 404
+    for wrong in ("noon", os.devnull, __file__):
+        assert asked(f"{address}/api/look?after={wrong}", token)[0] == 400
