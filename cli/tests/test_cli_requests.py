@@ -10,7 +10,7 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import ConsumerConfig, DeliverPolicy
 from nats.js.errors import APIError
+from opswire.chassis.testing.waiting import until_told
 from opswire.cli.testing import CommandLine, Result
 from opswire.contracts.message_parked import MessageParked
 from opswire.contracts.progress_reported import ProgressReported
@@ -145,7 +146,7 @@ async def test_a_message_that_the_stream_refused_is_not_taken_for_the_outcome(
     subject = REQUEST_FINISHED.subject(**variables)
     asking = ("ask", "list hosts", "--id", "forged", "--json", "--deadline", "9s")
     process = await asyncio.to_thread(opswire.start, *asking)
-    await eventually(lambda: stored(client, REQUEST_SUBMITTED.subject(**variables)))
+    await until_told(lambda: stored(client, REQUEST_SUBMITTED.subject(**variables)))
     refused = json.dumps(finish_of("forged", status="failed")).encode()
     with pytest.raises(APIError):
         await client.jetstream().publish(subject, refused, headers={"Nats-Expected-Last-Sequence": "999999"})
@@ -158,13 +159,6 @@ async def stored(client: Client, subject: str) -> bool:
     """Whether the facts stream holds this subject."""
     answer = await client.request(f"$JS.API.DIRECT.GET.{FACTS}.{subject}", b"", timeout=5)
     return (answer.headers or {}).get("Status") != "404"
-
-
-async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Ask until it is so."""
-    async with asyncio.timeout(WAIT_S):
-        while not await condition():  # noqa: ASYNC110  the broker does not say when a subject appears
-            await asyncio.sleep(0.01)
 
 
 async def test_publish_wraps_a_bare_payload(opswire: CommandLine, client: Client, tmp_path: Path) -> None:

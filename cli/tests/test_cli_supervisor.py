@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from opswire.chassis.embedded.ports import free_port
 from opswire.chassis.embedded.valkey_server import ValkeyServer
+from opswire.chassis.testing.waiting import until
 from opswire.cli.children import Child, ProgramChild, ServerChild, answers_at
 from opswire.cli.errors import CommandError
 from opswire.cli.processes import is_same, started_at
@@ -100,10 +101,8 @@ async def whole(tmp_path: Path) -> AsyncIterator[Whole]:
 
 
 async def gone(pid: int, started: str | None) -> None:
-    """Wait until a process has ended."""
-    async with asyncio.timeout(WAIT_S):
-        while is_same(pid, started):  # noqa: ASYNC110  not our child: the system gives no event for it everywhere
-            await asyncio.sleep(0.01)
+    """Wait until a process has ended: it is not our child, and the system gives no event for it everywhere."""
+    await until(lambda: not is_same(pid, started), WAIT_S)
 
 
 async def test_a_crashed_program_comes_back_on_its_port_and_is_reported(whole: Whole) -> None:
@@ -256,9 +255,7 @@ async def test_the_end_comes_in_order_and_leaves_nothing(whole: Whole) -> None:
 async def test_a_program_that_does_not_end_is_killed(whole: Whole) -> None:
     child = ProgramChild("deaf", [sys.executable, "-c", STUBBORN], whole.state.log("deaf"), dict(os.environ))
     await whole.supervisor.start(child)
-    async with asyncio.timeout(WAIT_S):
-        while "deaf" not in child.log.read_text():  # noqa: ASYNC110  its log is all it says
-            await asyncio.sleep(0.01)
+    await until(lambda: "deaf" in child.log.read_text(), WAIT_S)
     from opswire.cli.supervisor import end_all
 
     await end_all([child], timeout_s=0.2)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import time
-import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from opswire.chassis.testing.scripted_model import ScriptedModel
 from opswire.chassis.testing.scripted_steps import Answer, Body
 from opswire.chassis.testing.system import System
 from opswire.chassis.testing.upstream import Upstream
+from opswire.chassis.testing.waiting import until_told
 from opswire.contracts.asset_changed import AssetChanged
 from opswire.contracts.intent_resolved import IntentResolved
 from opswire.contracts.routes import ASSET_CHANGED
@@ -32,6 +31,7 @@ ROOT = Path(__file__).parents[2]
 INJECTIONS = ROOT / "services" / "intent" / "tests" / "data" / "injections.jsonl"
 KEY = "key-that-nobody-may-see"
 SPANS_TIMEOUT_S = 15.0
+TAKEN = "process opswire.v1.{source}.{request_id}.submitted"
 RESTART = {"intent": "service.restart", "entities": [], "confidence": 90, "risk": "MEDIUM", "reason": "clear"}
 
 
@@ -56,23 +56,10 @@ def system(tmp_path_factory: pytest.TempPathFactory, model: ScriptedModel) -> It
 
 @pytest_asyncio.fixture
 async def asker(system: System, model: ScriptedModel) -> AsyncIterator[Upstream]:
-    await asyncio.to_thread(until_warm, system)
+    await asyncio.to_thread(system.wait_warm)
     model.always(says())
     async with Upstream(system.nats.url) as upstream:
         yield upstream
-
-
-def health(system: System, name: str = "intent") -> dict[str, Any]:
-    with urllib.request.urlopen(f"{system.url(name)}/health/ready", None, 5) as reply:
-        found: dict[str, Any] = json.load(reply)
-    return found
-
-
-def until_warm(system: System) -> None:
-    give_up = time.monotonic() + 30
-    while not health(system)["details"]["inference"]["is_warm"]:
-        assert time.monotonic() < give_up, health(system)
-        time.sleep(0.05)
 
 
 async def resolved(upstream: Upstream, text: str) -> IntentResolved:
@@ -112,7 +99,7 @@ async def test_an_unsure_model_is_a_question_with_something_to_choose(asker: Ups
 
 async def test_health_shows_the_model_and_never_its_key(system: System, asker: Upstream, model: ScriptedModel) -> None:
     await resolved(asker, "rüttel bitte an web-05 herum")
-    found = health(system)
+    found = system.health("intent")
     shown = found["details"]["inference"]
     assert found["status"] == "ok"
     assert (shown["is_warm"], shown["prompts"]) == (True, load_prompts("merged").key)
@@ -120,26 +107,27 @@ async def test_health_shows_the_model_and_never_its_key(system: System, asker: U
     assert (endpoint["provider"], endpoint["model"]) == ("vllm", "scripted")
     assert model.url in str(endpoint)
     assert KEY not in json.dumps(found)
-    assert all("details" not in health(system, name) for name in ("assets", "executor", "cache"))
+    assert all("details" not in system.health(name) for name in ("assets", "executor", "cache"))
     assert not any(KEY in line for _, line in system.log_lines())
 
 
 async def request_spans(system: System, key: str) -> dict[str, Span]:
     """The spans of a request by name, once its model call and the taking of its submission are there."""
-    give_up = time.monotonic() + SPANS_TIMEOUT_S
-    while time.monotonic() < give_up:
-        spans = {span.name: span for span in read_request(system.directory / "traces.sqlite3", key)}
-        if "chat scripted" in spans and any(name.startswith("process") for name in spans):
-            return spans
-        await asyncio.sleep(0.05)
-    raise TimeoutError(f"no model call among the spans of {key}")
+    spans: dict[str, Span] = {}
+
+    async def is_whole() -> bool:
+        spans.update((span.name, span) for span in read_request(system.directory / "traces.sqlite3", key))
+        return {"chat scripted", TAKEN} <= spans.keys()
+
+    await until_told(is_whole, SPANS_TIMEOUT_S)
+    return spans
 
 
 async def test_a_model_call_hangs_under_the_handling_of_its_request(system: System, asker: Upstream) -> None:
     request_id = await asker.submit("stups mal web-07 leicht an")
     await asker.outcome(request_id)
     spans = await request_spans(system, f"test/{request_id}")
-    process = spans["process opswire.v1.{source}.{request_id}.submitted"]
+    process = spans[TAKEN]
     call = spans["chat scripted"]
     assert (call.kind, call.parent_id, call.trace_id) == ("CLIENT", process.span_id, process.trace_id)
     assert call.attributes["opswire.llm.operation"] == "intent.merged"

@@ -6,7 +6,6 @@ import asyncio
 import json
 import statistics
 import time
-import urllib.request
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -81,7 +80,7 @@ def system(tmp_path_factory: pytest.TempPathFactory, model: ScriptedModel, dns_p
 
 @pytest_asyncio.fixture
 async def asker(system: System) -> AsyncIterator[Upstream]:
-    await asyncio.to_thread(until_warm, system)
+    await asyncio.to_thread(system.wait_warm)
     async with Upstream(system.nats.url) as upstream:
         yield upstream
 
@@ -92,19 +91,6 @@ async def name_server(dns_port: int) -> AsyncIterator[NameServer]:
     transport, server = await loop.create_datagram_endpoint(NameServer, ("127.0.0.1", dns_port))
     yield server
     transport.close()
-
-
-def until_warm(system: System) -> None:
-    give_up = time.monotonic() + 30
-    while not details(system)["inference"]["is_warm"]:
-        assert time.monotonic() < give_up, "the model server was not warmed"
-        time.sleep(0.05)
-
-
-def details(system: System) -> dict[str, Any]:
-    with urllib.request.urlopen(f"{system.url('intent')}/health/ready", None, 5) as reply:
-        found: dict[str, Any] = json.load(reply)["details"]
-    return found
 
 
 async def took_s(upstream: Upstream, text: str) -> float:
@@ -147,7 +133,7 @@ async def test_a_template_that_agreed_saves_the_model_call_for_other_names(
         ("cache", "asset.get", ["web-03"]),
     ]
     assert len(model.calls) - calls == 2
-    assert details(system)["templates"]["serving"] >= 1
+    assert system.health("intent")["details"]["templates"]["serving"] >= 1
 
 
 async def ask(upstream: Upstream, headers: dict[str, str] | None = None) -> dict[str, Any]:
