@@ -10,16 +10,28 @@ import sys
 from pathlib import Path
 
 from opswire.lab.errors import LabError
-from opswire.lab.layout import LOOPBACK, SSH_USER, HostPaths, HostSpec, ServiceSpec
+from opswire.lab.layout import LOOPBACK, SSH_USER, GroupSpec, HostPaths, HostSpec, ServiceSpec
 from opswire.lab.ports import Ports
 
-# Programs that read files, so that `tail /var/log/checkout.log` means the host's file and not the machine's.
-READERS = ("cat", "tail", "head", "grep", "ls", "wc", "stat", "find", "du")
+# How many orders checkout shows: a setting that a request can change and a page can show.
+PAGE_SIZE = 20
+# Programs that take files, so that `tail /var/log/checkout.log` means the host's file and not the machine's.
+READERS = ("cat", "tail", "head", "grep", "ls", "wc", "stat", "find", "du", "cp", "sha256sum")
 
 
 def write_host_files(host: HostSpec, paths: HostPaths, ports: Ports, *, renew: bool) -> None:
     """Write a host's tree. Files under /etc are kept as they are on the host unless `renew` (the ports changed)."""
-    for folder in ("etc", "home/" + SSH_USER, "tmp", "var/log/supervisor", "var/lib", "var/run", "usr/local/bin"):
+    for folder in (
+        "etc",
+        "home/" + SSH_USER,
+        "tmp",
+        "var/log/supervisor",
+        "var/lib",
+        "var/backups",
+        "var/run",
+        "srv",
+        "usr/local/bin",
+    ):
         (paths.root / folder).mkdir(parents=True, exist_ok=True)
     for name, text in _configuration(host, ports).items():
         path = paths.root / "etc" / name
@@ -27,9 +39,20 @@ def write_host_files(host: HostSpec, paths: HostPaths, ports: Ports, *, renew: b
             path.write_text(text)
     for service in host.services:
         (paths.root / "var" / "lib" / service.name).mkdir(exist_ok=True)
+        _write_releases(service, paths.root / "srv" / service.name)
     _write_binaries(host, paths)
     _prepare_socket_folder(paths.supervisor_socket.parent, paths.home)
     paths.supervisor_conf.write_text(_supervisor_conf(host, paths))
+
+
+def _write_releases(service: ServiceSpec, folder: Path) -> None:
+    """The releases of a service and the link to the one in use, as they are on the host where they are there."""
+    if not service.releases or folder.exists():
+        return
+    for release in service.releases:
+        (folder / "releases" / release).mkdir(parents=True)
+        (folder / "releases" / release / "VERSION").write_text(release + "\n")
+    (folder / "current").symlink_to(f"releases/{service.releases[-1]}")
 
 
 def _configuration(host: HostSpec, ports: Ports) -> dict[str, str]:
@@ -43,6 +66,9 @@ def _configuration(host: HostSpec, ports: Ports) -> dict[str, str]:
         files[f"{service.name}.conf"] = (
             _service_conf(host, service, port, ports) if service.module else _valkey_conf(service, port)
         )
+    for group in host.workers:
+        log = group.log_path.lstrip("/")
+        files[f"{group.name}.conf"] = f"# {group.name} on {host.name}\n[service]\nname = {group.name}\nlog = {log}\n"
     return files
 
 
@@ -56,6 +82,7 @@ def _service_conf(host: HostSpec, service: ServiceSpec, port: int, ports: Ports)
         f"port = {port}",
         f"log = {service.log_path.lstrip('/')}",
         f"data = var/lib/{service.name}",
+        f"page_size = {PAGE_SIZE}",
         "",
         "[upstreams]",
     ]
@@ -112,14 +139,27 @@ def _supervisor_conf(host: HostSpec, paths: HostPaths) -> str:
     ]
     for service in host.services:
         lines += ["", *_program(service)]
+    for group in host.workers:
+        lines += ["", f"[group:{group.name}]", f"programs = {','.join(group.programs)}"]
+        for place, program in enumerate(group.programs):
+            lines += ["", *_worker(group, program, runs=place < group.replicas)]
     return "\n".join(lines) + "\n"
 
 
 def _program(service: ServiceSpec) -> list[str]:
     conf = f"etc/{service.name}.conf"
     arguments = [sys.executable, "-P", "-m", service.module, conf] if service.module else [str(valkey_binary()), conf]
+    return _section(service.name, arguments)
+
+
+def _worker(group: GroupSpec, program: str, *, runs: bool) -> list[str]:
+    arguments = [sys.executable, "-P", "-m", group.module, f"etc/{group.name}.conf", program]
+    return [*_section(program, arguments), f"autostart = {'true' if runs else 'false'}"]
+
+
+def _section(name: str, arguments: list[str]) -> list[str]:
     return [
-        f"[program:{service.name}]",
+        f"[program:{name}]",
         "command = " + shlex.join(arguments).replace("%", "%%"),
         "directory = root",
         "autorestart = true",
@@ -127,7 +167,7 @@ def _program(service: ServiceSpec) -> list[str]:
         "startretries = 3",
         "stopwaitsecs = 5",
         "redirect_stderr = true",
-        f"stdout_logfile = root/var/log/supervisor/{service.name}.out",
+        f"stdout_logfile = root/var/log/supervisor/{name}.out",
         "stdout_logfile_maxbytes = 1MB",
         "stdout_logfile_backups = 1",
     ]
@@ -154,6 +194,9 @@ def _write_binaries(host: HostSpec, paths: HostPaths) -> None:
         f'#!/bin/sh\ncd {home} || exit 1\nexec {python} -P -m supervisor.supervisorctl -c supervisord.conf "$@"\n'
     )
     _write_program(paths.binaries / "supervisorctl", supervisorctl)
+    # Not everywhere there is SQLite's own program; this one is its library, with the few options that ours need.
+    sqlite3 = f'#!/bin/sh\nexec {python} -P -m opswire.lab.sqlite_shell {shlex.quote(str(paths.root))} "$@"\n'
+    _write_program(paths.binaries / "sqlite3", sqlite3)
     _write_program(paths.binaries / "hostname", f"#!/bin/sh\necho {host.name}\n")
     for name in READERS:
         _write_program(paths.binaries / name, _reader(name, paths.root))
@@ -169,7 +212,7 @@ while [ "$count" -gt 0 ]; do
   argument=$1
   shift
   case $argument in
-    /|/etc|/etc/*|/home|/home/*|/tmp|/tmp/*|/var|/var/*) argument=$root$argument ;;
+    /|/etc|/etc/*|/home|/home/*|/srv|/srv/*|/tmp|/tmp/*|/var|/var/*) argument=$root$argument ;;
   esac
   set -- "$@" "$argument"
   count=$((count - 1))

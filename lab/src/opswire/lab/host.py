@@ -101,7 +101,9 @@ async def _announce(name: str, paths: HostPaths, supervisor: subprocess.Popen[by
 
     A supervisor that ends before leaves the descriptor closed and unwritten.
     """
-    expected = {service.name for service in host_spec(name).services}
+    host = host_spec(name)
+    expected = {service.name for service in host.services}
+    expected |= {program for group in host.workers for program in group.programs[: group.replicas]}
     while ready_fd is not None and supervisor.poll() is None:
         states = await asyncio.to_thread(program_states, paths.supervisor_socket)
         if {program.name for program in states or [] if program.state == "RUNNING"} >= expected:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from opswire.lab.layout import HOSTS, LOOPBACK, SSH, SSH_USER, HostSpec, ServiceSpec
+from opswire.lab.layout import HOSTS, LOOPBACK, SSH, SSH_USER, GroupSpec, HostSpec, ServiceSpec
 from opswire.lab.ports import Ports
 
 # Text that YAML reads as that very text without quotes. Everything else is written as a JSON string, which YAML reads.
@@ -44,6 +44,7 @@ def lab_assets(ports: Ports, host_keys: Mapping[str, str]) -> list[Asset]:
     for host in HOSTS:
         assets.append(_host_asset(host, ports[host.name][SSH], host_keys[host.name]))
         assets += [_service_asset(host, service, ports[host.name][service.name]) for service in host.services]
+        assets += [_group_asset(host, group) for group in host.workers]
     return assets
 
 
@@ -78,9 +79,28 @@ def _service_asset(host: HostSpec, service: ServiceSpec, port: int) -> Asset:
     }
     if service.health_path:
         attributes["health_path"] = service.health_path
+    if service.data_path:
+        attributes["data_path"] = service.data_path
+    if service.releases:
+        attributes["release_link"] = f"/srv/{service.name}/current"
+    return _on_host(host, service.name, service.type, attributes)
+
+
+def _group_asset(host: HostSpec, group: GroupSpec) -> Asset:
+    attributes = {
+        "manager": "supervisor",
+        "unit": group.name,
+        "group": group.name,
+        "replicas_max": str(group.places),
+        "log_path": group.log_path,
+    }
+    return _on_host(host, group.name, "service", attributes)
+
+
+def _on_host(host: HostSpec, name: str, kind: str, attributes: Mapping[str, str]) -> Asset:
     return Asset(
-        name=f"{service.name}@{host.name}",
-        type=service.type,
+        name=f"{name}@{host.name}",
+        type=kind,
         environment=host.environment,
         criticality=host.criticality,
         address=LOOPBACK,
@@ -90,7 +110,7 @@ def _service_asset(host: HostSpec, service: ServiceSpec, port: int) -> Asset:
         parent=host.name,
         groups=host.groups,
         tags=host.tags,
-        aliases=(service.name,),
+        aliases=(name,),
         attributes=attributes,
     )
 

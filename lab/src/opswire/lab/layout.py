@@ -33,11 +33,35 @@ class ServiceSpec:
     health_path: str = ""
     upstreams: tuple[tuple[str, str, str], ...] = ()
     """What it depends on: (name in its configuration, host, service)."""
+    data_path: str = ""
+    """Its database file, as seen on the host."""
+    releases: tuple[str, ...] = ()
+    """The releases of it that lie on the host, the one in use last."""
 
     @property
     def log_path(self) -> str:
         """The service's log, as seen on the host."""
         return f"/var/log/{self.name}.log"
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSpec:
+    """A group of like processes under a host's supervisor: `replicas` of them run when the host starts."""
+
+    name: str
+    module: str
+    places: int
+    replicas: int
+
+    @property
+    def log_path(self) -> str:
+        """The log of all its processes, as seen on the host."""
+        return f"/var/log/{self.name}.log"
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """The names of its processes within the group."""
+        return tuple(f"{self.name}-{number:02}" for number in range(1, self.places + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +75,21 @@ class HostSpec:
     groups: tuple[str, ...]
     tags: tuple[str, ...]
     services: tuple[ServiceSpec, ...]
+    workers: tuple[GroupSpec, ...] = ()
 
 
 def _web_services(host: str, orders: tuple[tuple[str, str, str], ...]) -> tuple[ServiceSpec, ...]:
     storefront_needs = (("checkout", host, "checkout"),)
     return (
-        ServiceSpec("storefront", "service", "http", "opswire.lab.services.storefront", "/health", storefront_needs),
+        ServiceSpec(
+            "storefront",
+            "service",
+            "http",
+            "opswire.lab.services.storefront",
+            "/health",
+            storefront_needs,
+            releases=("1.3.0", "1.4.0", "1.5.0"),
+        ),
         ServiceSpec("checkout", "service", "http", "opswire.lab.services.checkout", "/health", orders),
     )
 
@@ -72,6 +105,7 @@ HOSTS: tuple[HostSpec, ...] = (
         services=_web_services(
             "web-01", (("orders_cache", "db-01", "orders-cache"), ("orders_db", "db-01", "orders-db"))
         ),
+        workers=(GroupSpec("mailer", "opswire.lab.services.mailer", places=6, replicas=2),),
     ),
     HostSpec(
         name="web-02",
@@ -92,7 +126,13 @@ HOSTS: tuple[HostSpec, ...] = (
         tags=("lab", "stateful"),
         services=(
             ServiceSpec("orders-cache", "database", "valkey", None),
-            ServiceSpec("orders-db", "database", "tcp", "opswire.lab.services.orders_db"),
+            ServiceSpec(
+                "orders-db",
+                "database",
+                "tcp",
+                "opswire.lab.services.orders_db",
+                data_path="/var/lib/orders-db/orders.sqlite3",
+            ),
         ),
     ),
 )

@@ -226,6 +226,13 @@ class HostFiles(asyncssh.SFTPServer):
         self._refuse_outside(local)
         return Path(os.fsdecode(local)).stat()
 
+    def readlink(self, path: bytes) -> bytes:
+        """What a link holds, as it stands there; the library knows absolute ones only. Raises SFTPPermissionDenied."""
+        local = self.map_path(path)
+        self._refuse_outside(local)
+        target = os.readlink(local)
+        return self.reverse_map_path(target) if target.startswith(b"/") else target
+
     @property
     def _root(self) -> bytes:
         assert self._chroot is not None

@@ -15,7 +15,6 @@ from opswire.lab.services.runtime import Configuration, one_line, open_log, read
 
 CACHE_KEY = "orders:latest"
 CACHE_LIFETIME_S = 5
-ORDERS_SHOWN = 20
 WATCH_PAUSE_S = 5.0
 
 
@@ -25,6 +24,7 @@ class Checkout:
     def __init__(self, configuration: Configuration, log: logging.Logger) -> None:
         self._name = configuration.name
         self._environment = configuration.environment
+        self._shown = configuration.page_size
         self._log = log
         upstreams = configuration.upstreams
         self._cache = OrdersCache(upstreams["orders_cache"]) if "orders_cache" in upstreams else None
@@ -34,7 +34,9 @@ class Checkout:
 
     async def index(self) -> Response:
         """`GET /`: who this is."""
-        return Response(200, {"service": self._name, "environment": self._environment, "pages": ["/orders", "/health"]})
+        pages = ["/orders", "/health"]
+        document = {"service": self._name, "environment": self._environment, "pages": pages}
+        return Response(200, {**document, "page_size": self._shown})
 
     async def health(self) -> Response:
         """`GET /health`: 200 when every dependency answers, else 503 that names the one which is away."""
@@ -46,10 +48,10 @@ class Checkout:
     async def orders(self) -> Response:
         """`GET /orders`: the newest orders and where they came from. UpstreamError when the way to them is cut."""
         if self._file is not None:
-            return _orders_response(self._file.latest(ORDERS_SHOWN), "file")
+            return _orders_response(self._file.latest(self._shown), "file")
         if self._cache is not None and (cached := await self._cache.get(CACHE_KEY)) is not None:
             return _orders_response(cached.splitlines(), "cache")
-        rows = await self._database.latest(ORDERS_SHOWN) if self._database else []
+        rows = await self._database.latest(self._shown) if self._database else []
         if self._cache is not None:
             await self._cache.put(CACHE_KEY, "\n".join(rows), CACHE_LIFETIME_S)
         return _orders_response(rows, "database")

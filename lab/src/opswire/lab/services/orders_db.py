@@ -1,4 +1,4 @@
-"""orders-db: a line server over TCP with its orders in a file.
+"""orders-db: a line server over TCP with its orders in an SQLite file.
 
 PING            OK 0
 COUNT           OK 1, then the number
@@ -12,10 +12,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import sqlite3
 import sys
 from pathlib import Path
 
-from opswire.lab.services.orders import LINE_BYTES_MAX, OrderFile
+from opswire.lab.services.order_table import OrderTable
+from opswire.lab.services.orders import LINE_BYTES_MAX
 from opswire.lab.services.runtime import Configuration, one_line, open_log, read_configuration, until_terminated
 
 IDLE_S = 300.0
@@ -24,7 +26,7 @@ IDLE_S = 300.0
 class OrdersServer:
     """Answers the commands, a line each."""
 
-    def __init__(self, orders: OrderFile, log: logging.Logger) -> None:
+    def __init__(self, orders: OrderTable, log: logging.Logger) -> None:
         self._orders = orders
         self._log = log
 
@@ -55,7 +57,7 @@ class OrdersServer:
     def _add(self, text: str) -> str:
         try:
             self._orders.add(text)
-        except (ValueError, OSError) as error:
+        except (ValueError, sqlite3.Error) as error:
             self._log.error("order refused: %s", one_line(str(error)))
             return "ERROR order refused\n"
         self._log.info("order added, %d in all", self._orders.count)
@@ -65,7 +67,7 @@ class OrdersServer:
 async def serve(configuration: Configuration) -> None:
     """Serve until SIGTERM."""
     log = open_log(configuration)
-    orders = OrderFile(configuration.data)
+    orders = OrderTable(configuration.data / "orders.sqlite3")
     endpoint = configuration.endpoint
     server = await asyncio.start_server(
         OrdersServer(orders, log).serve, endpoint.host, endpoint.port, limit=LINE_BYTES_MAX

@@ -41,6 +41,7 @@ class Configuration:
     log: Path
     data: Path
     upstreams: dict[str, Endpoint]
+    page_size: int
 
 
 def read_configuration(path: Path) -> Configuration:
@@ -56,6 +57,7 @@ def read_configuration(path: Path) -> Configuration:
         log=Path(service["log"]),
         data=Path(service["data"]),
         upstreams={name: Endpoint.parse(value) for name, value in parser["upstreams"].items()},
+        page_size=int(service["page_size"]),
     )
 
 

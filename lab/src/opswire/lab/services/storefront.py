@@ -12,6 +12,7 @@ from opswire.lab.services.runtime import Configuration, one_line, open_log, read
 
 # Some traffic of its own, so that the logs of a quiet lab still say something.
 VISIT_PAUSE_S = 10.0
+RELEASE = Path("srv/storefront/current/VERSION")
 
 
 class Storefront:
@@ -21,11 +22,13 @@ class Storefront:
         self._environment = configuration.environment
         self._checkout = configuration.upstreams["checkout"]
         self._log = log
+        # As it was when the process started: another release is in use after the next start.
+        self._release = RELEASE.read_text().strip()
 
     async def index(self) -> Response:
         """`GET /`: who this is."""
         document = {"service": "storefront", "environment": self._environment, "pages": ["/orders", "/health"]}
-        return Response(200, document)
+        return Response(200, {**document, "release": self._release})
 
     async def health(self) -> Response:
         """`GET /health`: 200 while checkout's port answers, healthy or not; 503 when it does not."""

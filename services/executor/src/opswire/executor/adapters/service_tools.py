@@ -63,6 +63,8 @@ class ServiceTools:
         before = await self._units.read(host, unit, manager)
         if before.state == UNKNOWN_STATE:
             raise BadArgumentError(f"{manager} of {host.name} knows no unit {unit}")
+        if before.state in ALIVE and before.pid is None and manager == "supervisor":
+            raise BadArgumentError(f"{unit} on {host.name} is a group; name one of its processes, or scale it")
         if verb != "restart" and done(before, before):
             return _changed(call, unit, verb, before, before, f"it was {before.state} already")
         argv = ["supervisorctl", verb, before.unit]

@@ -45,10 +45,18 @@ class Units:
         if found:
             return found[0]
         if "no such process" in result.stdout.casefold() or "no such group" in result.stdout.casefold():
-            return UnitReading(unit, UNKNOWN_STATE, None, "no such unit")
+            return await self._as_group(host, unit)
         if needed:
             raise command_failed("supervisorctl", host, result)
         return None
+
+    async def _as_group(self, host: Asset, unit: str) -> UnitReading:
+        """A group as one unit, without a pid of its own."""
+        members = await self.group(host, unit) if ":" not in unit else []
+        if not members:
+            return UnitReading(unit, UNKNOWN_STATE, None, "no such unit")
+        alive = sum(member.state == "running" for member in members)
+        return UnitReading(unit, "running" if alive else "stopped", None, f"{alive} of {len(members)} processes run")
 
     async def _of_systemd(self, host: Asset, unit: str) -> UnitReading:
         argv = ["systemctl", "show", f"--property={SYSTEMD_PROPERTIES}", "--", unit]
