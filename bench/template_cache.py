@@ -7,7 +7,7 @@ The streams: requests of the labelled data in which an inventory's names are put
 sentences in random order, which name by Zipf's law over the names of its kind, and every third request is typed
 otherwise (capitals, a question mark, a polite word). No model.
 
-The exponents are those of some people's requests before any cache, as ours are: 1 for 60 users (Glassman, A caching relay
+The exponents are those of people's requests before any cache, as ours are: 1 for 60 users (Glassman, A caching relay
 for the World Wide Web, 1994), 0.97 for 200 (Almeida et al., Characterizing reference locality in the WWW, 1996). Traces
 of proxies have 0.64 to 0.83 (Breslau et al., Web caching and Zipf-like distributions, 1999): try `--exponent`.
 
