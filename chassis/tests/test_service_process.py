@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,15 @@ TIMEOUT_S = 30.0
 
 
 class Running:
-    def __init__(self, nats_url: str, directory: Path) -> None:
+    def __init__(self, nats_url: str, directory: Path, settings: Mapping[str, str] | None = None) -> None:
         self.log_path = directory / "cache.log"
         environment = {key: value for key, value in os.environ.items() if not key.startswith("OPSWIRE_")}
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "opswire.cache"],
-                env=environment | {"OPSWIRE_NATS_URL": nats_url, "OPSWIRE_STATE_DIR": str(directory)},
+                env=environment
+                | {"OPSWIRE_NATS_URL": nats_url, "OPSWIRE_STATE_DIR": str(directory)}
+                | dict(settings or {}),
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -87,6 +90,31 @@ async def test_a_message_is_counted_and_sigterm_drains(cache_service: Running, u
     cache_service.process.send_signal(signal.SIGTERM)
     assert cache_service.process.wait(TIMEOUT_S) == 0
     assert [line["event"] for line in cache_service.lines()][-1] == "drained"
+
+
+def samples_of_the_loop(running: Running) -> float:
+    """How often it looked how late its loop is: ten times a second."""
+    found = re.search(r"^opswire_event_loop_lag_seconds_count (\S+)$", running.get("/metrics")[1], re.MULTILINE)
+    return float(found[1]) if found else 0.0
+
+
+async def test_without_telemetry_messages_are_handled_and_no_span_is_counted(
+    nats_server: NatsServer, upstream: Upstream, tmp_path: Path
+) -> None:
+    running = Running(nats_server.url, tmp_path, {"OPSWIRE_TELEMETRY": "off"})
+    try:
+        asset = Asset(id="a2", name="web-02", type="host", environment="test")
+        change = AssetChanged(asset_id="a2", kind="created", generation=1, asset=asset, changed_ns=1)
+        await upstream.client.jetstream().publish(ASSET_CHANGED.subject(asset_id="a2"), change.to_bytes())
+        handled = 'opswire_messages_handled_total{message="asset_changed",outcome="ack"} 1.0'
+        running.wait(lambda: handled in running.get("/metrics")[1])
+        # By its own clock long enough for the exporter's next turn, had it one.
+        seen = samples_of_the_loop(running)
+        running.wait(lambda: samples_of_the_loop(running) >= seen + 6)
+        assert "messaging_process_duration_seconds_count" not in running.get("/metrics")[1]
+    finally:
+        running.process.kill()
+        running.process.wait()
 
 
 def test_ready_says_what_is_wrong_while_the_broker_is_away_and_recovers(

@@ -81,7 +81,7 @@ class Service:
         """Connect, check and consume; ready when it returns. Raises DriftError, ConnectionError or OSError."""
         started_s = time.monotonic()
         sinks = sinks_of(self.name, self.version, self.settings.trace_store, self.settings.otlp_endpoint)
-        sinks.append(self.metrics.spans)
+        sinks = [*sinks, self.metrics.spans] if self.settings.telemetry == "on" else []
         exporter.start(sinks, lambda error: get_logger().warning("spans lost", error=str(error)))
         client = await self.bus.connect()
         taken = [(route, consumer) for route, consumer, _ in self._taken]

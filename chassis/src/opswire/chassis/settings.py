@@ -24,6 +24,8 @@ class ServiceSettings(BaseSettings):
     state_dir: Path = Path(".opswire")
     trace_store: Path | None = None
     otlp_endpoint: str | None = None
+    telemetry: Literal["on", "off"] = "on"
+    """`off` keeps, sends and counts no span: for measuring what that costs. Messages carry their trace all the same."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     stream_replicas: Annotated[int, Field(ge=1, le=5)] = 1
     in_flight_messages_max: Annotated[int, Field(ge=1, le=10_000)] = 256
