@@ -3,7 +3,7 @@
     just bench ledger [--rounds 5] [--gigabytes 0] [--json]
 
 Spans carry eight attributes. Each form and size is measured in a process of its own, on one core, with the peak of its
-resident memory: reading (the file's bytes to spans, grouped into traces) and booking (walk, account) together, in CPU time.
+resident memory: reading (the file's bytes to spans, grouped into traces) and booking (walk, account), in CPU time.
 `--gigabytes 1` adds a file of that size, made in the temporary folder and deleted; 200 traces are always interleaved.
 """
 
