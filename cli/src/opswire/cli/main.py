@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import typer
 from opswire.cli.commands import (
+    approvals,
     assets,
     audit,
     cache,
+    changes,
     doctor,
     eval,
     inference,
+    keys,
     lab,
     latency,
+    mode,
     parked,
+    policy,
     requests,
     running,
     tokens,
@@ -36,6 +41,12 @@ app.command("ask")(requests.ask)
 app.command("publish")(requests.publish)
 app.command("show")(requests.show)
 app.command("trace")(requests.trace)
+app.command("cancel")(changes.cancel)
+app.command("resolve")(changes.resolve)
+app.add_typer(approvals.app, name="approvals")
+app.add_typer(policy.app, name="policy")
+app.add_typer(keys.app, name="keys")
+app.add_typer(mode.app, name="mode")
 app.add_typer(latency.app, name="latency")
 app.add_typer(assets.app, name="assets")
 app.add_typer(cache.app, name="cache")

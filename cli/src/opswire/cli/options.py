@@ -14,5 +14,9 @@ StateDir = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 Source = Annotated[str, typer.Option("--source", help="The upstream's name, the subject's second part.")]
 Deadline = Annotated[str, typer.Option("--deadline", help="How long the request may take: 500ms, 30s, 5m, 1h.")]
+Key = Annotated[
+    Path | None,
+    typer.Option("--key", help="The file with your seed; default: the one that OPSWIRE_APPROVER_SEED_FILE names."),
+]
 
 STATE_DIR_DEFAULT = Path(".opswire")

@@ -16,12 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from opswire.contracts.context_resolved import ContextResolved
+from opswire.contracts.mode_changed import ModeChanged
 from opswire.contracts.plan_made import PlanMade
+from opswire.contracts.resolution_recorded import ResolutionRecorded
 from opswire.executor.adapters.rule_files import RuleFiles
+from opswire.executor.rules.approval import Refused
 from opswire.executor.rules.people import People
 from opswire.executor.rules.policy import Policy
 from opswire.executor.rules.policy_file import Ask
 from opswire.executor.rules.policy_question import PolicyQuestion, question_of
+from opswire.executor.rules.signed import normal_refused, resolution_by
 from pydantic import ValidationError
 
 CANNOT = 2
@@ -74,6 +78,20 @@ def explained(policy: Policy, people: People, asked: dict[str, Any], now_ns: int
     return asdict(verdict) | {"asking": asking.name if asking else None, "able": able}
 
 
+def signed(people: People, asked: dict[str, Any], now_ns: int) -> dict[str, Any]:
+    """Whose signature stands on `{"mode"}` or on `{"source", "resolution"}`, or why it does not count."""
+    if "mode" in asked:
+        changed = ModeChanged.from_bytes(json.dumps(asked["mode"]).encode())
+        held = people.holder(changed.person or "")
+        found = normal_refused(changed, now_ns, 0, people) or (held.person if held else None)
+    else:
+        record = ResolutionRecorded.from_bytes(json.dumps(asked["resolution"]).encode())
+        found = resolution_by(record, str(asked["source"]), people, now_ns)
+    if isinstance(found, Refused):
+        return {"person": None, "code": found.code, "sentence": found.sentence}
+    return {"person": found.name if found else None, "code": None, "sentence": ""}
+
+
 def _question(asked: dict[str, Any], now_ns: int) -> PolicyQuestion:
     context = ContextResolved.from_bytes(json.dumps(asked["context"]).encode())
     plan = PlanMade.from_bytes(json.dumps(asked["plan"]).encode())
@@ -111,7 +129,7 @@ def _counts(people: People, public: str, now_ns: int) -> bool:
 
 
 def main(arguments: list[str]) -> int:
-    """`check`, `show`, or `explain` with the question as JSON on standard input."""
+    """`check`, `show`, or `explain` and `signature` with the question as JSON on standard input."""
     files = RuleFiles(*files_of(dict(os.environ)))
     policy, people, now_ns = files.policy(), files.people(), time.time_ns()
     try:
@@ -121,8 +139,10 @@ def main(arguments: list[str]) -> int:
             found = shown(policy, people, now_ns)
         elif arguments == ["explain"]:
             found = explained(policy, people, json.load(sys.stdin), now_ns)
+        elif arguments == ["signature"]:
+            found = signed(people, json.load(sys.stdin), now_ns)
         else:
-            raise ValueError("say check, show or explain")
+            raise ValueError("say check, show, explain or signature")
     except (ValueError, LookupError, TypeError) as error:
         faults = error.errors(include_url=False) if isinstance(error, ValidationError) else []
         told = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults) or str(error)

@@ -1,0 +1,105 @@
+"""`mode`: stop everything, let nothing be changed, and go back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from opswire.cli.console import reporting, run, terminal, write_json
+from opswire.cli.options import STATE_DIR_DEFAULT, Json, Key, StateDir
+
+if TYPE_CHECKING:
+    from opswire.cli.modes import Mode, Told
+
+app = typer.Typer(no_args_is_help=True, help="What executors may do: show, stop, read-only, normal.")
+Reason = Annotated[str, typer.Option("--reason", help="Why, for those who read it later.")]
+
+
+@app.command("show")
+def show(state_dir: StateDir = STATE_DIR_DEFAULT, as_json: Json = False) -> None:
+    """The mode, who changed it last, when and why."""
+    with reporting(as_json):
+        from opswire.cli.bus import connected
+        from opswire.cli.modes import read_mode
+
+        async def work() -> Told:
+            async with connected(_url(state_dir)) as bus:
+                return await read_mode(bus)
+
+        _print(run(work()), as_json)
+
+
+@app.command("stop")
+def stop(reason: Reason = "", state_dir: StateDir = STATE_DIR_DEFAULT, as_json: Json = False) -> None:
+    """Begin no tool any more and end what runs, within a second. Needs no key."""
+    _change("stopped", reason, None, state_dir, as_json)
+
+
+@app.command("read-only")
+def read_only(reason: Reason = "", state_dir: StateDir = STATE_DIR_DEFAULT, as_json: Json = False) -> None:
+    """Begin nothing that changes anything, within a second. Needs no key, except to loosen a stop."""
+    _change("read_only", reason, None, state_dir, as_json)
+
+
+@app.command("normal")
+def normal(
+    key: Key = None, reason: Reason = "", state_dir: StateDir = STATE_DIR_DEFAULT, as_json: Json = False
+) -> None:
+    """Let everything be done again. Needs the signature of a person of the role operator."""
+    with reporting(as_json):
+        from opswire.cli.seeds import read_seed
+
+        seed = read_seed(key)
+    _change("normal", reason, seed, state_dir, as_json)
+
+
+def _check_signature(told: Told, state_dir: Path, as_json: bool) -> None:
+    """Say at once where executors will not take it, as far as the people file that is read here tells."""
+    from opswire.cli.policy import ask_policy, rule_environment
+    from opswire.cli.state import StateDir as Directory
+
+    if told.changed is None or told.changed.signature is None:
+        return
+    question = {"mode": told.changed.model_dump(mode="json", exclude_none=True)}
+    found = ask_policy("signature", rule_environment(Directory(state_dir), {}), question)
+    if found["person"] is None and not as_json:
+        terminal(error=True).print(f"note: executors may not take it: {found['sentence']}", markup=False)
+
+
+def _change(mode: Mode, reason: str, seed: str | None, state_dir: Path, as_json: bool) -> None:
+    with reporting(as_json):
+        from opswire.cli.bus import connected
+        from opswire.cli.modes import change_mode
+
+        async def work() -> Told:
+            async with connected(_url(state_dir)) as bus:
+                return await change_mode(bus, mode, reason, seed)
+
+        told = run(work())
+        _check_signature(told, state_dir, as_json)
+        _print(told, as_json)
+
+
+def _print(told: Told, as_json: bool) -> None:
+    if as_json:
+        write_json(told.as_json())
+        return
+    from opswire.cli.facts import clock
+    from opswire.cli.views.visible import visible
+
+    console = terminal()
+    if told.changed is None:
+        console.print("normal, and it never was anything else")
+        return
+    who = told.changed.person or "nobody who signed"
+    console.print(f"{told.changed.mode.replace('_', '-')} since {clock(told.at_ns)}, by {who}", markup=False)
+    if told.changed.reason:
+        console.print(visible(told.changed.reason))
+
+
+def _url(state_dir: Path) -> str:
+    from opswire.cli.state import StateDir as Directory
+    from opswire.cli.state import broker_url
+
+    return broker_url(Directory(state_dir))

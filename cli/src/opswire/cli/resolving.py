@@ -1,0 +1,88 @@
+"""Settling a step of which nobody knew whether it had done its work: a person looked, and signs what was found."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Literal
+
+from opswire.chassis.nkey import public_of, sign
+from opswire.chassis.statements import resolution_statement
+from opswire.cli.bus import Bus, ConflictError, Stored
+from opswire.cli.errors import CommandError, NotFoundError, UsageError
+from opswire.cli.facts import fact_name
+from opswire.cli.sending import send
+from opswire.cli.values import shown_key
+from opswire.contracts.resolution_recorded import ResolutionRecorded
+from opswire.contracts.routes import FACTS, RESOLUTION_RECORDED
+from opswire.contracts.step_finished import StepFinished
+from pydantic import ValidationError
+
+Found = Literal["done", "not_done", "repaired"]
+
+
+def unknown_steps(facts: list[Stored]) -> list[StepFinished]:
+    """The steps of a request whose outcome is unknown, in their order."""
+    found = []
+    for fact in facts:
+        if fact_name(fact).startswith("step.") and fact_name(fact).endswith(".outcome"):
+            try:
+                found.append(StepFinished.from_bytes(fact.body))
+            except ValidationError:
+                continue  # of a release that we do not know: --step names it all the same
+    return sorted((step for step in found if step.status == "unknown"), key=lambda step: step.number)
+
+
+async def resolve(
+    bus: Bus, source: str, request_id: str, number: int | None, found: Found, note: str, seed: str
+) -> ResolutionRecorded:
+    """Sign and store what was found about one step; the only unknown one where none is named.
+
+    Raises NotFoundError, UsageError where it is not clear which step is meant, CommandError where it is settled.
+    """
+    key = shown_key(source, request_id)
+    facts = await bus.facts(source, request_id)
+    if not facts:
+        raise NotFoundError(f"there is no request {source}/{request_id}", "SOURCE/REQUEST_ID where it is another's")
+    unknown = [step.number for step in unknown_steps(facts)]
+    if number is None and len(unknown) != 1:
+        told = (
+            f"the outcome of {len(unknown)} of its steps is unknown"
+            if unknown
+            else "no outcome of its steps is unknown"
+        )
+        raise UsageError(f"{key}: {told}", f"--step {'|'.join(map(str, unknown)) or 'NUMBER'}; opswire show {key}")
+    chosen = number if number is not None else unknown[0]
+    if chosen not in unknown:
+        raise UsageError(f"{key}: the outcome of step {chosen} is not unknown", f"opswire show {key}")
+    person, now_ns = public_of(seed), time.time_ns()
+    statement = resolution_statement(source, request_id, chosen, found, person, note, now_ns)
+    record = ResolutionRecorded(
+        request_id=request_id,
+        number=chosen,
+        found=found,
+        person=person,
+        note=note,
+        found_ns=now_ns,
+        signature=sign(seed, statement),
+    )
+    subject = RESOLUTION_RECORDED.subject(source=source, request_id=request_id)
+    try:
+        await send(bus, subject, record, person)
+    except ConflictError as error:
+        raise CommandError(
+            f"{key} is settled already: {await _settled(bus, subject)}", f"opswire show {key}"
+        ) from error
+    return record
+
+
+async def _settled(bus: Bus, subject: str) -> str:
+    stored = await bus.last(FACTS, subject)
+    if stored is None:
+        return "by somebody"
+    before = ResolutionRecorded.from_bytes(stored.body)
+    return f"step {before.number} {before.found}, says {before.person}"
+
+
+def as_json(record: ResolutionRecorded, source: str, counts: dict[str, Any]) -> dict[str, Any]:
+    """The record with its upstream, and whether the signature counts by the people file that is read here."""
+    return {"source": source, **record.model_dump(mode="json", exclude_none=True), "signature_of": counts}
