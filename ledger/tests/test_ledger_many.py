@@ -21,7 +21,7 @@ from opswire.ledger.many.common import over_represented
 from opswire.ledger.many.difference import MIX, difference
 from opswire.ledger.many.files import FileError, sample_of_file
 from opswire.ledger.many.plain import difference_as_json, points_of, table_as_json
-from opswire.ledger.many.quantiles import places_in_band, quantile
+from opswire.ledger.many.quantiles import places_in_band, quantiles
 from opswire.ledger.many.sample import on_route, read_sample, sample_of
 from opswire.ledger.many.stage_lines import stage_table
 from opswire.ledger.rows.database import Database
@@ -177,9 +177,9 @@ def test_grouped_resampling_gives_the_interval_of_the_plain_one() -> None:
 
 
 def test_quantiles_are_values_that_occurred_and_bands_are_never_empty() -> None:
-    assert quantile([5, 1, 3], [1, 1, 1], 0.5) == 3
-    assert quantile([5, 1], [1, 20], 0.95) == 1
-    assert quantile([], [], 0.5) is None
+    assert quantiles([5, 1, 3], [1, 1, 1], 0.5, 1.0) == [3, 5]
+    assert quantiles([5, 1], [1, 20], 0.95, 0.99) == [1, 5]
+    assert quantiles([], [], 0.5) == []
     assert places_in_band([9, 1, 5], [1, 1, 1], 98, 100) == [0]
     assert places_in_band([], [], 45, 55) == []
 

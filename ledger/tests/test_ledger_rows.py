@@ -170,6 +170,19 @@ def test_the_next_piece_is_read_when_the_last_is_booked(
     assert rows.extent().requests == 12
 
 
+def test_requests_with_very_many_spans_are_read_alone_and_cut(
+    rows: RowStore, spans: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "SPANS_MAX", 20)
+    span_store.insert(spans, [*spans_of("cli/a"), *spans_of("cli/b")])
+    span_store.insert(spans, [replace(spans_of("cli/b")[1], span_id=f"{n:016x}") for n in range(100, 120)])
+    assert Follower(spans, rows, lambda: BASE_NS + 100 * SECOND_NS).catch_up().booked == 2
+    assert rows.request("cli/a") == booked("cli/a", spans_of("cli/a"))
+    cut = rows.request("cli/b")
+    assert cut is not None
+    assert {"cut", "untrusted"} <= set(cut.flags)
+
+
 def test_a_span_store_that_began_anew_is_read_from_its_beginning(rows: RowStore, spans: Path) -> None:
     late = lambda: BASE_NS + 100 * SECOND_NS  # noqa: E731
     span_store.insert(spans, [*spans_of("cli/a"), *spans_of("cli/b")])

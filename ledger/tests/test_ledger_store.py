@@ -40,6 +40,9 @@ def test_spans_without_a_key_of_its_traces_and_linked_spans_belong_to_it(path: P
     assert library in found
     assert leader in found
     assert stranger not in found
+    together = store.read_requests(path, ["cli/r1", "cli/r2", "cli/none"], 1_000)
+    assert together == {key: store.read_request(path, key) for key in ("cli/r1", "cli/r2")}
+    assert store.read_requests(path, ["cli/r1", "cli/r2"], 5) is None
 
 
 def test_it_is_read_while_a_writer_holds_its_transaction(path: Path) -> None:

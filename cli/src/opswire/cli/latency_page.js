@@ -188,7 +188,7 @@ function showTimeline() {
     parts.push(drawing("line", { class: "grid", x1: edge, x2: wide - 8, y1: y(10 ** power), y2: y(10 ** power) }));
     parts.push(drawing("text", { x: edge - 6, y: y(10 ** power) + 4, "text-anchor": "end" }, power >= 9 ? `${number(10 ** (power - 9), 0)} s` : `${number(10 ** (power - 6), Math.max(0, 6 - power))} ms`));
   }
-  for (const part of [0, .25, .5, .75, 1]) parts.push(drawing("text", { x: x(first + part * (last - first)), y: high - 6, "text-anchor": part === 0 ? "start" : part === 1 ? "end" : "middle" }, new Date(first + part * (last - first)).toLocaleString([], last - first > 8e7 ? { weekday: "short", hour: "2-digit", minute: "2-digit" } : { hour: "2-digit", minute: "2-digit", second: "2-digit" })));
+  for (const part of wide < 700 ? [0, 1] : [0, .25, .5, .75, 1]) parts.push(drawing("text", { x: x(first + part * (last - first)), y: high - 6, "text-anchor": part === 0 ? "start" : part === 1 ? "end" : "middle" }, new Date(first + part * (last - first)).toLocaleString([], last - first > 8e7 ? { weekday: "short", hour: "2-digit", minute: "2-digit", hour12: false } : { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false })));
   const inside = (one, at) => one && at >= one.start_ms && at < one.end_ms;
   for (const [at, e2e] of look.points) parts.push(drawing("circle", { class: `dot${inside(look.before, at) ? " in-a" : inside(look.after, at) ? " in-b" : ""}`, cx: x(at).toFixed(1), cy: y(e2e).toFixed(1), r: 1.9 }));
   if (isLive) for (const [name, one] of [["a", look.before], ["b", look.after]]) if (one && one.start_ms) for (const end of ["start_ms", "end_ms"]) parts.push(handle(name, end, one, x, top, high - bottom));

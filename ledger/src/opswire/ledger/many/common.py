@@ -9,7 +9,7 @@ from math import sqrt
 from statistics import NormalDist
 
 from opswire.ledger.many.bootstrap import CONFIDENCE, REQUESTS_MIN, Interval
-from opswire.ledger.many.quantiles import quantile
+from opswire.ledger.many.quantiles import quantiles
 from opswire.ledger.many.sample import Pair, Sample
 
 SLOW_PART = 0.95
@@ -41,9 +41,9 @@ def over_represented(sample: Sample, reference: Sample | None = None) -> list[Co
     values that the very same requests carry are told once.
     """
     base = reference if reference is not None and len(reference) >= REQUESTS_MIN else sample
-    bound = quantile(base.e2e_ns, base.weights, SLOW_PART)
-    if bound is None:
+    if not len(base):
         return []
+    (bound,) = quantiles(base.e2e_ns, base.weights, SLOW_PART)
     slow = [place for place, e2e in enumerate(sample.e2e_ns) if e2e > bound]
     others = [place for place, e2e in enumerate(sample.e2e_ns) if e2e <= bound]
     if len(slow) < REQUESTS_MIN or len(others) < REQUESTS_MIN:

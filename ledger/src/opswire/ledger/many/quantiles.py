@@ -8,18 +8,20 @@ BANDS = ((45.0, 55.0), (92.5, 97.5), (98.0, 100.0))
 """The typical, the slow and the slowest, in percentiles of the end-to-end time."""
 
 
-def quantile(values: Sequence[int], weights: Sequence[float], part: float) -> int | None:
-    """The smallest value that at least `part` of the weight does not exceed; a value that occurred. None for none."""
+def quantiles(values: Sequence[int], weights: Sequence[float], *parts: float) -> list[int]:
+    """For each part, rising, the smallest value that at least so much of the weight does not exceed: one that occurred.
+
+    Empty where there are no values.
+    """
     ordered = sorted(zip(values, weights, strict=True))
-    if not ordered:
-        return None
-    wanted = part * sum(weights)
+    total = sum(weights)
+    found: list[int] = []
     passed = 0.0
     for value, weight in ordered:
         passed += weight
-        if passed >= wanted * (1 - 1e-12):
-            return value
-    return ordered[-1][0]
+        while len(found) < len(parts) and passed >= parts[len(found)] * total * (1 - 1e-12):
+            found.append(value)
+    return found + [ordered[-1][0]] * (len(parts) - len(found)) if ordered else []
 
 
 def places_in_band(values: Sequence[int], weights: Sequence[float], low: float, high: float) -> list[int]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from opswire.ledger.many.bootstrap import UNKNOWN, Interval, interval_of, is_beyond_chance, resampled_means
-from opswire.ledger.many.quantiles import BANDS, places_in_band, quantile
+from opswire.ledger.many.quantiles import BANDS, places_in_band, quantiles
 from opswire.ledger.many.sample import Sample
 
 OWN_PERCENTILES = "Percentiles of single stages do not add up: they are of different requests. Shares and bands do."
@@ -146,10 +146,8 @@ def _change(
 
 
 def _three(values: Sequence[int], weights: Sequence[float]) -> tuple[int, int, int] | None:
-    found = [quantile(values, weights, part) for part in (0.5, 0.95, 0.99)]
-    if found[0] is None or found[1] is None or found[2] is None:
-        return None
-    return found[0], found[1], found[2]
+    found = quantiles(values, weights, 0.5, 0.95, 0.99)
+    return (found[0], found[1], found[2]) if found else None
 
 
 def _mean(column: Sequence[int], weights: Sequence[float], places: Sequence[int]) -> float:

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from opswire.ledger.account import account
-from opswire.ledger.model import ENGINE_VERSION
+from opswire.ledger.model import ENGINE_VERSION, Span
 from opswire.ledger.rows.model import RequestRow, is_unfinished, row_of
 from opswire.ledger.rows.store import RowStore
-from opswire.ledger.store import Place, read_request, touched_since
+from opswire.ledger.store import Place, read_request, read_requests, touched_since
 
 SETTLE_NS = 2_000_000_000
 """A request is booked once it was quiet for this long: the services hand their spans over every quarter second."""
@@ -79,7 +79,7 @@ class Follower:
         """Book rows of an older engine anew where their spans are still there; how many were looked at."""
         with self._rows.database.transaction():
             found = self._rows.of_other_engines(ENGINE_VERSION, limit)
-        rows = [row for key, _ in found if (row := self._booked(key)) is not None]
+        rows = list(self._booked([key for key, _ in found]).values())
         with self._rows.database.transaction():
             self._rows.put(rows)
         return len(rows)
@@ -114,8 +114,9 @@ class Follower:
         rows: list[RequestRow] = []
         over: list[tuple[object, ...]] = []
         later: list[tuple[object, ...]] = []
+        booked = self._booked([key for key, _, _ in due])
         for key, last_end_ns, due_ns in due:
-            row = self._booked(key)
+            row = booked.get(key)
             if row is not None and is_unfinished(row.flags) and now_ns < last_end_ns + UNFINISHED_NS:
                 later.append((last_end_ns + UNFINISHED_NS, key, due_ns))
                 continue
@@ -131,14 +132,26 @@ class Follower:
         progress.booked += len(rows)
         return len(due)
 
-    def _booked(self, key: str) -> RequestRow | None:
+    def _booked(self, keys: Sequence[str]) -> dict[str, RequestRow]:
+        """The rows of these requests, as far as they have spans."""
+        if not keys:
+            return {}
+        together = read_requests(self._spans, keys, SPANS_MAX)
+        if together is not None:
+            return {key: _row(key, spans) for key, spans in together.items()}
+        return {key: row for key in keys if (row := self._booked_alone(key)) is not None}
+
+    def _booked_alone(self, key: str) -> RequestRow | None:
         spans = read_request(self._spans, key, SPANS_MAX + 1)
         if not spans:
             return None
-        is_cut = len(spans) > SPANS_MAX
-        request, segments = account(key, spans[:SPANS_MAX])
-        row = row_of(request, segments, spans[:SPANS_MAX])
-        return row if not is_cut else _flagged(row, "cut")
+        row = _row(key, spans[:SPANS_MAX])
+        return row if len(spans) <= SPANS_MAX else _flagged(row, "cut")
+
+
+def _row(key: str, spans: list[Span]) -> RequestRow:
+    request, segments = account(key, spans)
+    return row_of(request, segments, spans)
 
 
 def _flagged(row: RequestRow, flag: str) -> RequestRow:
