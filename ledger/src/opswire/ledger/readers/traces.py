@@ -23,6 +23,7 @@ HELD_MAX = 100_000
 PARTS = 128
 _MOVED_AT_ONCE = 0.5
 _LINKS = 10
+_LENGTH_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +99,9 @@ class Traces:
         file = self._parts.get(part)
         if file is None:
             file = self._parts[part] = self._stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  the stack
-        for span in spans:
-            marshal.dump(_flat(span), file)
+        # One piece for all of them, behind its length: marshal reads an open file byte by byte.
+        piece = marshal.dumps([_flat(span) for span in spans])
+        file.write(len(piece).to_bytes(_LENGTH_BYTES, "big") + piece)
         self.held -= len(spans)
         self.moved += len(spans)
 
@@ -141,12 +143,10 @@ class Traces:
     def _spans(self, part: int) -> Iterator[Span]:
         file = self._parts[part]
         file.seek(0)
-        while True:
-            try:
-                flat = marshal.load(file)  # noqa: S302  written by this process, to a file without a name
-            except EOFError:
-                return
-            yield _whole(flat)
+        while length := file.read(_LENGTH_BYTES):
+            piece = file.read(int.from_bytes(length, "big"))
+            for flat in marshal.loads(piece):  # noqa: S302  written by this process, to a file without a name
+                yield _whole(flat)
 
     def _give(self, traces: dict[str, list[Span]]) -> Iterator[Group]:
         together: dict[str, list[Span]] = traces
@@ -171,6 +171,7 @@ def _part(trace_id: str) -> int:
 
 
 def _flat(span: Span) -> tuple[Any, ...]:
+    attributes = span.attributes
     return (
         span.trace_id,
         span.span_id,
@@ -181,14 +182,16 @@ def _flat(span: Span) -> tuple[Any, ...]:
         span.start_ns,
         span.end_ns,
         span.status,
-        dict(span.attributes),
-        tuple((link.trace_id, link.span_id) for link in span.links),
+        attributes if type(attributes) is dict else dict(attributes),
+        tuple((link.trace_id, link.span_id) for link in span.links) if span.links else (),
         span.clock_domain,
         span.request_key,
     )
 
 
 def _whole(flat: tuple[Any, ...]) -> Span:
+    if not flat[_LINKS]:
+        return Span(*flat)
     columns = list(flat)
     columns[_LINKS] = tuple(SpanLink(*link) for link in columns[_LINKS])
     return Span(*columns)
