@@ -1,7 +1,7 @@
 """Resampling, deterministic: how far a mean may be off by the chance of which requests came.
 
 Up to 400 requests each is drawn alone, the plain bootstrap. Beyond, requests are put into 400 groups by a hash of their
-keys and groups are drawn: the same interval for a mean, at a cost that does not grow with the window. See record 15.
+keys and groups are drawn: the same interval for a mean, at a cost that does not grow with the window. See record 17.
 """
 
 from __future__ import annotations
