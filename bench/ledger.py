@@ -24,6 +24,7 @@ from typing import Any
 
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from opswire.ledger.account import account, account_trace
+from opswire.ledger.pausing import collections_paused
 from opswire.ledger.readers.files import read_file
 from opswire.ledger.readers.traces import HELD_MAX, Traces
 
@@ -166,6 +167,11 @@ def _measure(what: str, path: Path, rounds: int) -> Measured:
     )
 
 
+def _paused(what: str, path: Path, rounds: int) -> Measured:
+    with collections_paused():  # as `opswire trace --from` does
+        return _measure(what, path, rounds)
+
+
 def _cases(gigabytes: float) -> Iterator[tuple[str, str, float, int, int | None]]:
     """Name, form, megabytes, spans in a trace, rounds (None: as asked)."""
     yield "OTLP JSON lines, traces of 18 spans", "json", 5, SPANS_EACH, None
@@ -190,7 +196,7 @@ def main() -> None:
             _write(path, megabytes, spans_each, form)
             # A fresh process, so that its peak is this case's.
             with multiprocessing.get_context("spawn").Pool(1) as pool:
-                found.append(pool.apply(_measure, (what, path, rounds or options.rounds)))
+                found.append(pool.apply(_paused, (what, path, rounds or options.rounds)))
     if options.json:
         print(json.dumps([asdict(one) for one in found]))
         return

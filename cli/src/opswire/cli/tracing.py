@@ -17,6 +17,7 @@ from opswire.cli.views.trace import render_trace, trace_as_json
 from opswire.cli.views.traces import LINES_MAX, operations, overview, trace_values
 from opswire.ledger.account import account, account_trace
 from opswire.ledger.model import Request, Segment, Span
+from opswire.ledger.pausing import collections_paused
 from opswire.ledger.readers.errors import InputError, MissingError, UnreachableError
 from opswire.ledger.readers.files import read_file
 from opswire.ledger.readers.http_api import read_jaeger_api, read_tempo_api
@@ -69,7 +70,7 @@ def print_trace(store: Path, source: str, request_id: str, as_json: bool) -> Non
 
 def print_traces(place: Elsewhere, wanted: str | None, as_json: bool) -> None:
     """Print the traces of a file or another store: all of them, or the one wanted. Raises CommandError."""
-    with _input_errors():
+    with _input_errors(), collections_paused():
         found = (group for group in Traces().groups(place.spans(wanted)) if _is_wanted(group, wanted))
         count = _write_all(found) if as_json else _print_all(found)
     if not count:

@@ -98,9 +98,10 @@ class Graph:
         self.attempts = _attempts(self.nodes)
 
     def release(self) -> None:
-        """Let go of the children: without that circle all of it is freed at once, and not when a collection comes."""
+        """Let the nodes go of each other: without circles all is freed at once, and not when a collection comes."""
         for node in self.nodes:
             node.children = ()
+            node.parent = node.producer = None
 
     def linked(self, node: Node, wanted: Callable[[Node], bool]) -> Node | None:
         """The first span, in the order recorded, that `node` links to and that is wanted."""
