@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shlex
@@ -114,6 +115,33 @@ def test_nothing_traced_yet_is_said(tmp_path: Path) -> None:
     found = CommandLine(tmp_path / "state", {}).run("latency")
     assert found.status == 3
     assert "opswire up" in found.err
+
+
+def test_rows_may_be_kept_in_a_postgresql_that_several_machines_share(
+    opswire: CommandLine, hours: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "services" / "assets" / "tests"))
+    server_module: Any = importlib.import_module("postgres_server")
+    if server_module.postgres_binaries() is None:
+        pytest.skip(server_module.ADVICE)
+    server = server_module.PostgresServer()
+    try:
+        url = server.start(timeout_s=60).new_database()
+        shared = opswire.environment | {"OPSWIRE_LEDGER_URL": url}
+        here = CommandLine(tmp_path / "here", shared)
+        assert here.run("latency", "diff", *hours, "--json").json["causes"][0] == "bus.wait"
+        # Another machine has no spans, and sees the same.
+        elsewhere = CommandLine(tmp_path / "elsewhere", shared | {"OPSWIRE_TRACE_STORE": str(tmp_path / "none.db")})
+        found = [one.run("latency", "diff", *hours, "--json").json for one in (here, elsewhere)]
+        assert found[0] == found[1]
+        assert elsewhere.run("latency", "slo").status == 0
+    finally:
+        server.discard()
+    gone = CommandLine(tmp_path / "gone", shared | {"OPSWIRE_LEDGER_URL": url.replace("postgres@", "postgres:secret@")})
+    refused = gone.run("latency")
+    assert refused.status == 1
+    assert "does not answer" in refused.err
+    assert "secret" not in refused.out + refused.err
 
 
 def test_targets_are_built_in_or_from_a_file(opswire: CommandLine, tmp_path: Path) -> None:

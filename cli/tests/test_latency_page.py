@@ -88,6 +88,7 @@ def test_an_exported_page_tells_the_cause_and_shows_one_request(
     for words in ("bus.wait made requests slower: +", "window B", "untrusted", "together", "critical path"):
         assert words in text
     assert "An exported file" in text
+    assert browser.evaluate("document.getElementById('windows').offsetHeight") == 0
     image = browser.screenshot(tmp_path / f"latency-{scheme}.png")
     assert image.startswith(b"\x89PNG")
     assert len(image) > 60_000
