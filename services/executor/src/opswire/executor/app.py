@@ -6,6 +6,7 @@ import asyncio
 from functools import cache
 from importlib.metadata import version
 
+from opswire.chassis.anchors import FileAnchors
 from opswire.chassis.caching.cache import Cache
 from opswire.chassis.caching.invalidator import Invalidator
 from opswire.chassis.caching.valkey import Valkey
@@ -23,6 +24,7 @@ from opswire.contracts.routes import (
     DEADLINES_DUE,
     REQUEST_FINISHED,
 )
+from opswire.executor.adapters.audit_log import AuditLog
 from opswire.executor.adapters.invalidations import AcknowledgedInvalidations
 from opswire.executor.adapters.modes import Modes
 from opswire.executor.adapters.open_requests import OpenRequests
@@ -56,7 +58,7 @@ def create_app(settings: ExecutorSettings | None = None) -> Service:
     service.before_start.append(invalidator.start)
     rules = RuleFiles(settings.policy_file, settings.people_file)
     modes = Modes(lambda message: may_loosen(message, rules.people()))
-    stream_guard = StreamGuard(service.bus.request_json, HighWater(settings.state_dir))
+    stream_guard = StreamGuard(service.bus.request_json, HighWater(settings.state_dir / "audit"))
     progress = Progress(lambda: service.sender)
 
     @cache
@@ -93,7 +95,18 @@ def create_app(settings: ExecutorSettings | None = None) -> Service:
     service.details["mode"] = lambda: {"mode": modes.mode, "reason": modes.reason}
     service.before_start.append(get_ready)
     service.background += [follow_modes, sweep]
+    _keep_audit_trail(service, settings, stream_guard)
     return service
+
+
+def _keep_audit_trail(service: Service, settings: ExecutorSettings, stream_guard: StreamGuard) -> None:
+    """What the broker holds is recorded beside the requests, and the record's head outside the broker."""
+    anchors = [FileAnchors(settings.state_dir / "audit")]
+    request_json, interval_s = service.bus.request_json, settings.anchor_interval_s
+    audit = AuditLog(lambda: service.bus.client, request_json, stream_guard, anchors, interval_s)
+    service.details["audit"] = audit.shown
+    service.background.append(audit.follow)
+    service.at_end.append(audit.anchor)
 
 
 def _kept_results(service: Service, settings: ExecutorSettings) -> KeptResults:

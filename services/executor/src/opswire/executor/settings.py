@@ -22,6 +22,7 @@ class ExecutorSettings(ServiceSettings):
     """Certificate authorities (PEM) to trust instead of the system's."""
     connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
     sweep_interval_s: Annotated[float, Field(gt=0, le=600)] = 20.0
+    anchor_interval_s: Annotated[float, Field(gt=0, le=3_600)] = 10.0
 
     policy_file: Path | None = None
     """What may be done and by whose leave; none takes the policy that comes with the package."""

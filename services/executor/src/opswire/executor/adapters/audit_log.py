@@ -73,6 +73,16 @@ class AuditLog:
         self._must_begin_anew = False
         guard.high_water.on_loss_accepted.append(self._on_loss_accepted)
 
+    def shown(self) -> dict[str, Any]:
+        """How the trail stands, for whoever looks at the executor's health."""
+        return {
+            "state": self.state,
+            "entries": self.head.number,
+            "head": self.head.hash,
+            "waiting": len(self._waiting),
+            "changes": "allowed" if self._guard.state == "ok" else self._guard.state,
+        }
+
     async def follow(self) -> None:
         """Record until cancelled. Faults of the broker are waited out; what is unrecorded then is recorded later."""
         while True:
