@@ -34,7 +34,7 @@ from opswire.contracts.step_finished import StepFinished
 from opswire.contracts.types import RequesterKind
 from opswire.executor.rules.approval import Refused
 from opswire.executor.rules.people import People
-from opswire.executor.rules.signed import normal_refused, resolution_by
+from opswire.executor.rules.signed import loosening_refused, resolution_by
 
 
 @pytest.fixture
@@ -122,6 +122,11 @@ async def test_the_mode_is_tightened_by_anybody_and_loosened_by_a_signature(
     shown = await run(opswire, "mode", "show")
     assert "stopped since" in shown.out
     assert "‹U+202E RIGHT-TO-LEFT OVERRIDE›" in shown.out
+    milder = await run(opswire, "mode", "read-only")
+    assert milder.status == 2
+    assert "must be signed" in milder.err
+    signed = await run(opswire, "mode", "read-only", "--key", str(dana.file), "--json")
+    assert (signed.json["mode"], "signature" in signed.json) == ("read_only", True)
     assert (await run(opswire, "mode", "read-only", "--json")).json["mode"] == "read_only"
     normal = await run(opswire, "mode", "normal", "--key", str(dana.file), "--reason", "repaired")
     assert normal.status == 0, normal.err
@@ -129,8 +134,8 @@ async def test_the_mode_is_tightened_by_anybody_and_loosened_by_a_signature(
     stored = await client.jetstream().get_last_msg(CHANGES, MODE_CHANGED.subject())
     changed = ModeChanged.from_bytes(stored.data or b"")
     now_ns = time.time_ns()
-    assert normal_refused(changed, now_ns, stopped.json["at_ns"], people(dana)) is None
-    assert normal_refused(changed, now_ns, stopped.json["at_ns"], people()) is not None
+    assert loosening_refused(changed, now_ns, stopped.json["at_ns"], people(dana)) is None
+    assert loosening_refused(changed, now_ns, stopped.json["at_ns"], people()) is not None
 
 
 async def test_cancel_is_asked_once_and_its_outcome_waited_for(opswire: CommandLine, client: Client) -> None:

@@ -11,7 +11,7 @@ from opswire.contracts.mode_changed import ModeChanged
 from opswire.contracts.resolution_recorded import ResolutionRecorded
 from opswire.executor.rules.approval import Refused
 from opswire.executor.rules.people import People
-from opswire.executor.rules.signed import CLOCKS_APART_NS, normal_refused, resolution_by
+from opswire.executor.rules.signed import CLOCKS_APART_NS, loosening_refused, resolution_by
 
 NOW = 1_780_000_000_000_000_000
 SEEDS = {name: new_seed() for name in ("dana", "alex", "nobody")}
@@ -32,7 +32,7 @@ def normal(who: str = "dana", at_ns: int = NOW, **more: Any) -> ModeChanged:
 
 
 def test_an_operator_ends_a_stop() -> None:
-    assert normal_refused(normal(), NOW + 1_000, NOW - 1, PEOPLE) is None
+    assert loosening_refused(normal(), NOW + 1_000, NOW - 1, PEOPLE) is None
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_an_operator_ends_a_stop() -> None:
     ],
 )
 def test_others_do_not(changed: ModeChanged, stored_ns: int, tightened_ns: int, people: People, code: str) -> None:
-    refused = normal_refused(changed, stored_ns, tightened_ns, people)
+    refused = loosening_refused(changed, stored_ns, tightened_ns, people)
     assert refused is not None
     assert refused.code == code
 

@@ -37,9 +37,23 @@ def stop(reason: Reason = "", state_dir: StateDir = STATE_DIR_DEFAULT, as_json: 
 
 
 @app.command("read-only")
-def read_only(reason: Reason = "", state_dir: StateDir = STATE_DIR_DEFAULT, as_json: Json = False) -> None:
-    """Begin nothing that changes anything, within a second. Needs no key, except to loosen a stop."""
-    _change("read_only", reason, None, state_dir, as_json)
+def read_only(
+    key: Key = None, reason: Reason = "", state_dir: StateDir = STATE_DIR_DEFAULT, as_json: Json = False
+) -> None:
+    """Begin nothing that changes anything, within a second. Needs no key, unless everything is stopped."""
+    with reporting(as_json):
+        from opswire.cli.bus import connected
+        from opswire.cli.modes import read_mode
+        from opswire.cli.seeds import read_seed
+
+        async def work() -> Told:
+            async with connected(_url(state_dir)) as bus:
+                return await read_mode(bus)
+
+        told = run(work())
+        is_milder = told.changed is not None and told.changed.mode == "stopped"
+        seed = read_seed(key) if is_milder or key is not None else None
+    _change("read_only", reason, seed, state_dir, as_json)
 
 
 @app.command("normal")

@@ -21,11 +21,11 @@ from opswire.contracts.plan_made import PlanMade
 from opswire.contracts.resolution_recorded import ResolutionRecorded
 from opswire.executor.adapters.rule_files import RuleFiles
 from opswire.executor.rules.approval import Refused
-from opswire.executor.rules.people import People
+from opswire.executor.rules.people import People, is_person
 from opswire.executor.rules.policy import Policy
 from opswire.executor.rules.policy_file import Ask
 from opswire.executor.rules.policy_question import PolicyQuestion, question_of
-from opswire.executor.rules.signed import normal_refused, resolution_by
+from opswire.executor.rules.signed import loosening_refused, resolution_by
 from pydantic import ValidationError
 
 CANNOT = 2
@@ -73,7 +73,8 @@ def explained(policy: Policy, people: People, asked: dict[str, Any], now_ns: int
     able = [
         person.name
         for person in people.of_role(verdict.role)
-        if person is not asking and any(_counts(people, key.public, now_ns) for key in person.keys)
+        if not is_person(person, question.source, question.requester.id)
+        and any(_counts(people, key.public, now_ns) for key in person.keys)
     ]
     return asdict(verdict) | {"asking": asking.name if asking else None, "able": able}
 
@@ -83,7 +84,7 @@ def signed(people: People, asked: dict[str, Any], now_ns: int) -> dict[str, Any]
     if "mode" in asked:
         changed = ModeChanged.from_bytes(json.dumps(asked["mode"]).encode())
         held = people.holder(changed.person or "")
-        found = normal_refused(changed, now_ns, 0, people) or (held.person if held else None)
+        found = loosening_refused(changed, now_ns, 0, people) or (held.person if held else None)
     else:
         record = ResolutionRecorded.from_bytes(json.dumps(asked["resolution"]).encode())
         found = resolution_by(record, str(asked["source"]), people, now_ns)

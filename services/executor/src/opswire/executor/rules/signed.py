@@ -14,15 +14,15 @@ CLOCKS_APART_NS = 300_000_000_000
 """How far a person's clock may be from the broker's: an older signature could be one that was used before."""
 
 
-def normal_refused(changed: ModeChanged, stored_ns: int, tightened_ns: int, people: People) -> Refused | None:
-    """Why a change back to `normal` does not count; None when it does. Tightening needs no leave and no signature.
+def loosening_refused(changed: ModeChanged, stored_ns: int, tightened_ns: int, people: People) -> Refused | None:
+    """Why a change to a milder mode does not count; None when it does. Tightening needs no leave and no signature.
 
-    `stored_ns` is when the broker stored it, `tightened_ns` when it stored the newest change to another mode (0 for
+    `stored_ns` is when the broker stored it, `tightened_ns` when it stored the newest change to a stricter one (0 for
     none): a signature from before that one was meant for an earlier stop and is not taken again.
     """
     who = changed.person or ""
     if changed.person is None or changed.signature is None:
-        return Refused(who, "signature_missing", "going back to normal needs the signature of an operator")
+        return Refused(who, "signature_missing", "a milder mode needs the signature of an operator")
     if changed.changed_ns <= tightened_ns:
         return Refused(who, "signed_before", "it was signed before the mode was tightened")
     if abs(stored_ns - changed.changed_ns) > CLOCKS_APART_NS:
