@@ -9,7 +9,7 @@ import pytest
 from opswire.contracts.findings import Asset, Requester
 from opswire.contracts.plan_made import Call
 from opswire.contracts.taxonomy import Effect, IntentName
-from opswire.contracts.types import RequesterKind
+from opswire.contracts.types import RequesterKind, Risk
 from opswire.executor.rules.policy import Kind, Policy
 from opswire.executor.rules.policy_question import hidden_character
 from policy_scene import GRANTS_ALL, PACKAGED, REQUESTERS, WINDOWS, asset, packaged, question, rules_of, step
@@ -76,6 +76,24 @@ def test_no_file_lets_unnamed_targets_pass_unseen(more: dict[str, Any]) -> None:
     verdict = policy.decide(question(**more))
     assert (verdict.kind, verdict.people) == (Kind.APPROVE, 1)
     assert "unnamed_targets" in rules_of(verdict)
+
+
+def test_what_no_grant_lets_pass_is_what_the_file_says_otherwise() -> None:
+    strict = Policy.read(GRANTS_ALL.replace(b"people: 1", b"people: 2"))
+    assert strict.decide(question(total_matching=2)).people == 2
+    refusing = Policy.read(GRANTS_ALL.replace(b"approve, people: 1, role: operator", b"refuse"))
+    assert refusing.decide(question(total_matching=2)).kind is Kind.REFUSE
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_all_rules_that_raise_the_risk_the_highest_counts(order: int) -> None:
+    rules = [
+        b"  - {name: much, risk: CRITICAL, because: It is much}",
+        b"  - {name: some, risk: HIGH, because: It is some}",
+    ]
+    policy = Policy.read(GRANTS_ALL + b"risks:\n" + b"\n".join(rules[::order]) + b"\n")
+    assert policy.fault is None
+    assert policy.decide(question()).risk is Risk.CRITICAL
 
 
 HIDDEN = {
