@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 
 from opswire.contracts.audit_recorded.v1 import AuditEntry
 
@@ -16,6 +17,7 @@ BEGINNING = hashlib.sha256(b"opswire audit trail v1").hexdigest()
 """What stands for the hash before the first entry."""
 LOSS_ACCEPTED_SUBJECT = "opswire.audit.v1.loss_accepted"
 """The subject of an entry for no message: a person accepted that the end of a stream is gone."""
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 _ENVELOPE = frozenset({"content-type", "traceparent", "nats-msg-id"})
 _ENVELOPE_PREFIXES = ("ce-", "opswire-")
 
@@ -34,7 +36,7 @@ def hashed(
 ) -> str:
     """The hash of an entry: 64 hexadecimal digits."""
     fields = [previous_hash, number, stream, sequence, subject, type_name, body_digest, headers_digest, actor, at_ns]
-    return hashlib.sha256(json.dumps(fields, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(_encode(fields).encode()).hexdigest()
 
 
 def hash_of(previous_hash: str, entry: AuditEntry) -> str:
@@ -61,11 +63,15 @@ def digest_of(data: bytes) -> str:
 def headers_digest_of(headers: Mapping[str, str] | None) -> str:
     """The digest of a message's envelope: what says who sent it, what it is and when, and nothing the broker adds.
 
-    Names count without case and in alphabetical order, values without blanks around them.
+    Over lines `name: value` in order, joined by a line feed; names in lower case, values without blanks around them.
     """
-    kept = sorted(
-        (name.lower(), value.strip())
-        for name, value in (headers or {}).items()
-        if name.lower() in _ENVELOPE or name.lower().startswith(_ENVELOPE_PREFIXES)
-    )
-    return digest_of(json.dumps(kept, separators=(",", ":")).encode())
+    lines = [f"{kept}: {value.strip()}" for name, value in (headers or {}).items() if (kept := _kept_name(name))]
+    lines.sort()
+    return digest_of("\n".join(lines).encode("utf-8", "replace"))
+
+
+@lru_cache(maxsize=1_024)
+def _kept_name(name: str) -> str:
+    """A header's name in lower case, or nothing where it is none of the envelope's."""
+    lower = name.lower()
+    return lower if lower in _ENVELOPE or lower.startswith(_ENVELOPE_PREFIXES) else ""

@@ -6,11 +6,11 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from opswire.contracts.audit_recorded.chain import digest_of, headers_digest_of
 from opswire.contracts.audit_recorded.v1 import SUBJECT_CHARACTERS_MAX
-from opswire.contracts.envelope import Envelope
+from opswire.contracts.envelope import HEADER_SOURCE, HEADER_TYPE, Envelope
 from opswire.contracts.route import Route
 from opswire.contracts.routes import ASSET_CHANGED, CHANGES, FACTS, MESSAGE_PARKED, MODE_CHANGED, PARKED, ROUTES
 
@@ -22,6 +22,8 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
 """The streams that are recorded, each with the subjects that are. Locks and invalidations change nothing outside."""
 KEPT_WHOLE = frozenset({FACTS})
 """Streams in which nothing is replaced: a message that was recorded is there until it expires."""
+_FACT_PREFIX = ["opswire", "v1"]
+_FACT_TOKENS = 4
 UNKNOWN_ACTOR = "unknown"
 _PERSON = re.compile(r"U[A-Z2-7]{55}")
 _ACTOR_CHARACTERS_MAX = 256
@@ -45,17 +47,26 @@ def observe(
     stream: str, sequence: int, subject: str, at_ns: int, body: bytes, headers: Mapping[str, str] | None
 ) -> Observed:
     """What the trail says of a stored message. Never raises: a message that nobody can read is recorded too."""
-    envelope = Envelope.from_headers(headers)
+    type_name, source = _type_and_source(headers or {})
     return Observed(
         stream,
         sequence,
         subject[:SUBJECT_CHARACTERS_MAX] or "-",
-        (envelope.type or "")[:256],
+        type_name[:256],
         digest_of(body),
         headers_digest_of(headers),
-        actor_of(subject, envelope.source, body)[:_ACTOR_CHARACTERS_MAX],
+        actor_of(subject, source, body)[:_ACTOR_CHARACTERS_MAX],
         at_ns,
     )
+
+
+def _type_and_source(headers: Mapping[str, str]) -> tuple[str, str]:
+    """What the envelope says of itself, read at once where it is spelt as we spell it."""
+    type_name, source = headers.get(HEADER_TYPE), headers.get(HEADER_SOURCE)
+    if type_name is None or source is None or "%" in type_name or "%" in source:
+        envelope = Envelope.from_headers(headers)
+        return envelope.type or "", envelope.source or ""
+    return type_name, source
 
 
 def actor_of(subject: str, source: str | None, body: bytes) -> str:
@@ -64,23 +75,27 @@ def actor_of(subject: str, source: str | None, body: bytes) -> str:
     Where several services may write, the envelope tells which; a key is what the message says, its signature is checked
     by whoever acts on it.
     """
-    route = _route_of(subject)
+    tokens = subject.split(".")
+    is_fact = tokens[:2] == _FACT_PREFIX and len(tokens) > _FACT_TOKENS
+    route = _route_of(".".join(("*", "*", "*", "*", *tokens[4:])) if is_fact else subject, is_fact)
     if route is None:
         return UNKNOWN_ACTOR
-    variables = route.variables(subject)
     if route.senders == ("upstream",):
-        return variables.get("source") or UNKNOWN_ACTOR
+        return route.variables(subject).get("source") or UNKNOWN_ACTOR
     if route.senders == ("person",):
-        return variables.get("approver") or _person_in(body)
+        return route.variables(subject).get("approver") or _person_in(body)
     service = (source or "").removeprefix("/opswire/")
     return service if service in route.senders else "|".join(route.senders)
 
 
-def _route_of(subject: str) -> Route | None:
+@lru_cache(maxsize=1_024)
+def _route_of(subject: str, is_fact: bool) -> Route | None:
+    """The route of a subject; a fact's comes without its request, so that requests share one place of the memory."""
     tokens = subject.split(".")
     for parts, route in _templates():
-        if len(parts) == len(tokens) and all(
-            part is None or part == token for part, token in zip(parts, tokens, strict=True)
+        fixed = [None, None, None, None, *parts[4:]] if is_fact and route.stream == FACTS else parts
+        if len(fixed) == len(tokens) and all(
+            part is None or part == token for part, token in zip(fixed, tokens, strict=True)
         ):
             return route
     return None
