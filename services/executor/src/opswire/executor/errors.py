@@ -220,3 +220,39 @@ class FileUnwritableError(ToolError):
     """The file could not be written, replaced or removed by our user; it is as it was."""
 
     code = "file_unwritable"
+
+
+class QueryRefusedError(ToolError):
+    """The database, told that nothing may be written, refused the query; or it is not a query."""
+
+    code = "query_refused"
+
+
+class QueryFailedError(ToolError):
+    """The query is wrong, or the database could not answer it."""
+
+    code = "query_failed"
+
+
+class DatabaseRefusedError(ToolError):
+    """The database or the login is not one that tools use: another engine, or rights beyond reading."""
+
+    code = "database_refused"
+
+
+class AnswerRefusedError(ToolError):
+    """The other side answered with an error, with something unexpected, or with too much."""
+
+    code = "answer_refused"
+
+
+class LocalRefusedError(ToolError):
+    """Programs of the executor's own machine run in the lab alone."""
+
+    code = "local_refused"
+
+
+class McpRefusedError(ToolError):
+    """The MCP server does not offer the tool as the catalogue describes it."""
+
+    code = "mcp_refused"

@@ -19,6 +19,8 @@ class DriverSettings:
     nameservers: tuple[str, ...] = ()
     ca_file: Path | None = None
     connect_timeout_s: float = 5.0
+    sqlite_dir: Path | None = None
+    """Where SQLite files stand that tools may ask; none: no tool opens one."""
     ssh_idle_s: float = 60.0
     ssh_connections_max: int = 64
 

@@ -13,13 +13,32 @@ from opswire.executor.adapters.dns import Dns
 from opswire.executor.adapters.file_tools import FileTools
 from opswire.executor.adapters.host_tools import HostTools
 from opswire.executor.adapters.http import Http
+from opswire.executor.adapters.local import Local
+from opswire.executor.adapters.pinned_http import PinnedHttp
+from opswire.executor.adapters.plugins import Plugin, function_of
+from opswire.executor.adapters.prometheus import Prometheus
+from opswire.executor.adapters.rest import Rest
+from opswire.executor.adapters.secrets import EnvironmentSecrets, FileSecrets, Secrets
 from opswire.executor.adapters.service_tools import ServiceTools
 from opswire.executor.adapters.settings import DriverSettings
+from opswire.executor.adapters.sql import Sql
 from opswire.executor.adapters.ssh import Ssh
 from opswire.executor.adapters.tcp import Tcp
 from opswire.executor.adapters.tls import Tls
+from opswire.executor.adapters.windows import Windows
 from opswire.executor.rules.catalogue import Catalogue, Entry
-from opswire.executor.rules.driver_settings import OwnDriver, SshCommand
+from opswire.executor.rules.driver_settings import (
+    KubernetesCall,
+    LocalCommand,
+    McpTool,
+    OwnDriver,
+    PrometheusQuery,
+    PythonFunction,
+    RestCall,
+    SqlQuery,
+    SshCommand,
+    WindowsCommand,
+)
 from opswire.executor.rules.packaged import packaged_catalogue
 from opswire.executor.rules.tools import Tool, Tools
 
@@ -47,10 +66,26 @@ class ToolTable(Mapping[str, Tool]):
 class Drivers:
     """All drivers of one executor. Building it opens nothing; connections are opened by the tools that need them."""
 
-    def __init__(self, settings: DriverSettings, catalogue: Catalogue | None = None) -> None:
-        """The package's own catalogue is in force unless another one is given."""
+    def __init__(
+        self,
+        settings: DriverSettings,
+        catalogue: Catalogue | None = None,
+        *,
+        secrets: Secrets | None = None,
+        plugins: Mapping[str, Plugin] | None = None,
+    ) -> None:
+        """The package's own catalogue is in force unless another one is given. `secrets` resolve references."""
         self.ssh = Ssh(settings)
+        secrets = secrets or Secrets({"env": EnvironmentSecrets(), "file": FileSecrets(settings.credentials_dir)})
+        self._plugins = plugins or {}
         self._commands = CommandTools(self.ssh)
+        self._windows = Windows(self.ssh)
+        self._local = Local(settings)
+        self._sql = Sql(settings, secrets)
+        self._settings, self._secrets = settings, secrets
+        http = PinnedHttp(settings, secrets)
+        self._prometheus = Prometheus(http)
+        self._rest = Rest(http)
         self._own: Tools = {
             "inventory.list": inventory.list_assets,
             "inventory.count": inventory.count_assets,
@@ -75,17 +110,36 @@ class Drivers:
 
     def use(self, catalogue: Catalogue) -> None:
         """From now on the tools of this catalogue. Calls that are under way end with the tool they began with."""
-        self._table.replace({entry.name: self._tool(entry) for entry in catalogue})
+        self._table.replace({entry.name: self._tool(entry, catalogue) for entry in catalogue})
 
-    def _tool(self, entry: Entry) -> Tool:
-        driver = entry.driver
+    def _tool(self, entry: Entry, catalogue: Catalogue) -> Tool:
+        driver, bytes_max = entry.driver, entry.output_bytes_max
         match driver:
-            case OwnDriver(name="command.run"):
-                return self._commands.as_given(entry.output_bytes_max)
             case OwnDriver():
-                return self._own[driver.name]
+                given = driver.name == "command.run"
+                return self._commands.as_given(bytes_max) if given else self._own[driver.name]
             case SshCommand():
-                return self._commands.described(driver, entry.output_bytes_max)
+                return self._commands.described(driver, bytes_max)
+            case WindowsCommand():
+                return self._windows.tool(driver)
+            case LocalCommand():
+                return self._local.tool(driver, bytes_max)
+            case SqlQuery():
+                return self._sql.tool(driver)
+            case PrometheusQuery():
+                return self._prometheus.tool(driver, bytes_max)
+            case RestCall() | KubernetesCall():
+                return self._rest.tool(driver, bytes_max)
+            case McpTool():
+                return self._mcp_tool(driver, entry, catalogue)
+            case PythonFunction():
+                return function_of(self._plugins, driver)
+
+    def _mcp_tool(self, driver: McpTool, entry: Entry, catalogue: Catalogue) -> Tool:
+        # Imported here: the library takes most of a second, and only those pay for it who have such a tool.
+        from opswire.executor.adapters.mcp_client import McpTools
+
+        return McpTools(self._settings, self._secrets).tool(driver, entry, catalogue.mcp_servers)
 
     async def close(self) -> None:
         """Close every connection that is kept open."""

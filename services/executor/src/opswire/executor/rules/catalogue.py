@@ -9,14 +9,14 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Any
 
 import orjson
 from opswire.contracts.plan_made.v2 import ToolName
 from opswire.contracts.taxonomy import Effect, IntentName
 from opswire.contracts.types import Risk
 from opswire.executor.errors import BadArgumentError
-from opswire.executor.rules.driver_settings import Driver, least_effect
+from opswire.executor.rules.driver_settings import Driver, McpServer, least_effect
 from opswire.executor.rules.parameters import Parameter, Value, check_arguments
 from opswire.executor.rules.templates import MissingValueError, rendered
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -97,6 +97,7 @@ class CatalogueFile(_Part):
 
     catalogue: Annotated[int, Field(ge=1, le=1)]
     owner: Annotated[str, Field(min_length=1, max_length=100)]
+    mcp_servers: Annotated[dict[str, McpServer], Field(max_length=50)] = Field(default_factory=dict)
     tools: Annotated[list[Entry], Field(min_length=1, max_length=200)]
 
 
@@ -112,10 +113,16 @@ class CallDraft:
 class Catalogue:
     """All tools by name. Made of entries that were checked against each other."""
 
-    def __init__(self, entries: Iterable[Entry], origins: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        entries: Iterable[Entry],
+        origins: Mapping[str, str] | None = None,
+        mcp_servers: Mapping[str, McpServer] | None = None,
+    ) -> None:
         """`origins` says for each tool in which file it stands."""
         self._entries = {entry.name: entry for entry in entries}
         self.origins = dict(origins or {})
+        self.mcp_servers = dict(mcp_servers or {})
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries.values())
@@ -178,7 +185,8 @@ class Catalogue:
     @cached_property
     def version(self) -> str:
         """SHA-256 of everything the catalogue says, in lower-case hexadecimal: another one is another catalogue."""
-        body = [entry.model_dump(mode="json") for _, entry in sorted(self._entries.items())]
+        body: list[Any] = [entry.model_dump(mode="json") for _, entry in sorted(self._entries.items())]
+        body += [{name: server.model_dump(mode="json")} for name, server in sorted(self.mcp_servers.items())]
         return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     @cached_property

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Hashable, Mapping
 from typing import Any
 
 import yaml
 from opswire.executor.errors import BadCatalogueError
 from opswire.executor.rules.catalogue import READS, CallTemplate, Catalogue, CatalogueFile, Entry
-from opswire.executor.rules.driver_settings import templates_of
+from opswire.executor.rules.driver_settings import McpServer, McpTool, PrometheusQuery, SqlQuery, templates_of
 from opswire.executor.rules.templates import places
 from pydantic import ValidationError
 
@@ -42,37 +43,45 @@ def read_catalogue(files: Mapping[str, str]) -> Catalogue:
     faults: list[str] = []
     entries: dict[str, Entry] = {}
     origins: dict[str, str] = {}
+    servers: dict[str, McpServer] = {}
     for name, text in sorted(files.items()):
-        for entry in _read_file(name, text, faults):
+        read = _read_file(name, text, faults)
+        for server, where in (read.mcp_servers if read else {}).items():
+            if server in servers:
+                faults.append(f"{name}: mcp_servers.{server}: another file holds a server of this name already")
+            servers[server] = where
+        for entry in read.tools if read else ():
             if entry.name in entries:
                 faults.append(f"{name}: {entry.name}: name: {origins[entry.name]} holds a tool of this name already")
                 continue
             entries[entry.name], origins[entry.name] = entry, name
     for entry in entries.values():
-        faults += [f"{origins[entry.name]}: {entry.name}: {fault}" for fault in _faults_between(entry, entries)]
+        faults += [
+            f"{origins[entry.name]}: {entry.name}: {fault}" for fault in _faults_between(entry, entries, servers)
+        ]
     if faults:
         raise BadCatalogueError(faults)
-    return Catalogue(entries.values(), origins)
+    return Catalogue(entries.values(), origins, servers)
 
 
-def _read_file(name: str, text: str, faults: list[str]) -> list[Entry]:
+def _read_file(name: str, text: str, faults: list[str]) -> CatalogueFile | None:
     if len(text) > FILE_CHARACTERS_MAX:
         faults.append(f"{name}: longer than {FILE_CHARACTERS_MAX:,} characters")
-        return []
+        return None
     try:
         document = yaml.load(text, _Loader)  # noqa: S506  a SafeLoader that refuses more
     except (yaml.YAMLError, RecursionError) as error:
         faults.append(f"{name}: no YAML that is taken here: {' '.join(str(error).split())[:300]}")
-        return []
+        return None
     try:
         # As JSON: there a text is a name of an effect, and "5" is no number.
-        return CatalogueFile.model_validate_json(json.dumps(document, allow_nan=False), strict=True).tools
+        return CatalogueFile.model_validate_json(json.dumps(document, allow_nan=False), strict=True)
     except (TypeError, ValueError) as error:
         if not isinstance(error, ValidationError):
             faults.append(f"{name}: holds what is neither text, number, list nor mapping: {str(error)[:200]}")
-            return []
+            return None
         faults += [f"{name}: {_sentence(dict(fault), document)}" for fault in error.errors(include_url=False)]
-        return []
+        return None
 
 
 def _sentence(fault: Mapping[str, Any], document: Any) -> str:
@@ -101,11 +110,14 @@ def _tool_name(document: Any, place: int) -> str:
     return ascii(name)[1:-1][:64] if isinstance(name, str) and name else f"tool {place + 1}"
 
 
-def _faults_between(entry: Entry, entries: Mapping[str, Entry]) -> list[str]:
+def _faults_between(entry: Entry, entries: Mapping[str, Entry], servers: Mapping[str, McpServer]) -> list[str]:
     """What can be wrong only in sight of the other tools: placeholders, verifications and reverse steps."""
     known = entry.parameters.keys() | _ALWAYS_KNOWN
     used = {place for template in templates_of(entry.driver) for place in places(template)}
     faults = [f"driver: {{{place}}} is no parameter of the tool" for place in sorted(used - entry.parameters.keys())]
+    if isinstance(entry.driver, McpTool) and entry.driver.server not in servers:
+        faults.append(f"driver: no file names an MCP server {entry.driver.server}")
+    faults += _faults_of_query(entry)
     for field, call in (("verification", entry.verification), ("reverse", entry.reverse)):
         if call is None:
             continue
@@ -117,6 +129,24 @@ def _faults_between(entry: Entry, entries: Mapping[str, Entry]) -> list[str]:
             faults.append(f"{field}: {call.tool} changes something itself")
         faults += [f"{field}: {fault}" for fault in _faults_of_call(call, target, known)]
     return faults
+
+
+def _faults_of_query(entry: Entry) -> list[str]:
+    """A free query needs its parameter; in PromQL a value is safe inside quotes or where its form is known."""
+    driver = entry.driver
+    if isinstance(driver, SqlQuery) and driver.sql is None and "sql" not in entry.parameters:
+        return ["driver: without sql the tool needs a parameter sql"]
+    if not isinstance(driver, PrometheusQuery):
+        return []
+    if driver.query is None:
+        return [] if "query" in entry.parameters else ["driver: without query the tool needs a parameter query"]
+    bare = places(re.sub(r'"(?:[^"\\]|\\.)*"', "", driver.query))
+    loose = [
+        name
+        for name in sorted(bare & entry.parameters.keys())
+        if entry.parameters[name].type == "text" and not (entry.parameters[name].enum or entry.parameters[name].pattern)
+    ]
+    return [f"driver: {{{name}}} stands outside of quotes and needs an enum or a pattern" for name in loose]
 
 
 def _faults_of_call(call: CallTemplate, target: Entry, known: set[str] | frozenset[str]) -> list[str]:
