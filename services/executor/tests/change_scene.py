@@ -67,10 +67,18 @@ class Invalidated:
 class Scene:
     """One executor process, as far as changes go. Several on one broker are several processes."""
 
-    def __init__(self, service: Service, directory: Path, people: int = 1, window_s: int = 600) -> None:
+    def __init__(
+        self,
+        service: Service,
+        directory: Path,
+        people: int = 1,
+        window_s: int = 600,
+        keys: dict[str, str] | None = None,
+    ) -> None:
+        """`keys` are seeds by person; new ones where none are given."""
         self.service = service
         self.effects: list[str] = []
-        self.seeds = {name: new_seed() for name in ("sam", "kim", "dana")}
+        self.seeds = keys or {name: new_seed() for name in ("sam", "kim", "dana")}
         directory.mkdir(parents=True, exist_ok=True)
         self.policy_file, self.people_file = directory / "policy.yaml", directory / "people.yaml"
         self.policy_file.write_text(POLICY.format(people=people, window_s=window_s))
@@ -252,6 +260,6 @@ def rows_of(outcome: RequestFinished) -> list[dict[str, Any]]:
     return [dict(zip(outcome.answer.columns or [], row, strict=True)) for row in outcome.answer.rows or []]
 
 
-def with_probe(step: Step) -> Step:
+def with_probe(step: Step, timeout_ms: int = 5_000) -> Step:
     """The step with the probe that finds out whether it was done."""
-    return step.model_copy(update={"verification": Call(tool=PROBE, arguments=dict(step.arguments), timeout_ms=5_000)})
+    return step.model_copy(update={"verification": Call(tool=PROBE, arguments=dict(step.arguments), timeout_ms=timeout_ms)})

@@ -38,6 +38,7 @@ from opswire.executor.usecases.written import fitting_rows, is_surely_undone
 GRACE_NS = 2_000_000_000
 """Beyond a claim's deadline: clocks of hosts differ, and an outcome may be on its way."""
 PUBLISHING_NS = 2_000_000_000
+"""What stays of a claim's time when its tool must be dead: for publishing the outcome."""
 ASK_AGAIN_S = 0.5
 
 
@@ -84,6 +85,8 @@ class ClaimedSteps:
     invalidate: Callable[[Run, Step], Awaitable[None]]
     keep_high_water: Callable[[Key, int], Awaitable[None]]
     clock_ns: Callable[[], int] = time.time_ns
+    grace_ns: int = GRACE_NS
+    publishing_ns: int = PUBLISHING_NS
 
     async def run(self, run: Run, step: Step) -> StepFinished:
         """The step's one outcome. Raises what the guard raises while nothing was begun, and RetryableError."""
@@ -104,7 +107,7 @@ class ClaimedSteps:
     async def _claim(self, run: Run, step: Step) -> StepClaimed:
         now_ns = self.clock_ns()
         probe_ms = step.verification.timeout_ms if step.verification else 0
-        limit_ns = (step.timeout_ms + probe_ms) * 1_000_000 + PUBLISHING_NS
+        limit_ns = (step.timeout_ms + probe_ms) * 1_000_000 + self.publishing_ns
         claim = StepClaimed(
             request_id=run.key.request_id,
             number=step.number,
@@ -172,18 +175,18 @@ class ClaimedSteps:
         return standing
 
     async def _await_other(self, run: Run, step: Step, claim: StepClaimed) -> StepFinished:
-        while self.clock_ns() < claim.deadline_ns + GRACE_NS:
+        while self.clock_ns() < claim.deadline_ns + self.grace_ns:
             found = await self.journal.outcome(run.key, step.number)
             if found is not None:
                 run.outcomes[step.number] = found
                 return found
-            left_s = (claim.deadline_ns + GRACE_NS - self.clock_ns()) / 1e9
+            left_s = (claim.deadline_ns + self.grace_ns - self.clock_ns()) / 1e9
             await asyncio.sleep(min(ASK_AGAIN_S, max(left_s, 0.01)))
         await self.invalidate(run, step)
         return await self._publish(run, lost(run.key, claim, self.clock_ns()))
 
     def _left_s(self, deadline_ns: int) -> float:
-        return max(0.0, (deadline_ns - PUBLISHING_NS - self.clock_ns()) / 1e9)
+        return max(0.0, (deadline_ns - self.publishing_ns - self.clock_ns()) / 1e9)
 
 
 def lost(key: Key, claim: StepClaimed, now_ns: int) -> StepFinished:
