@@ -145,7 +145,7 @@ class AuditLog:
 
     async def _read(self, reader: StreamReader) -> None:
         while True:
-            for message in await reader.next():
+            for message in await reader.next(LINGER_S):
                 self._waiting.append(
                     observe(
                         reader.stream,
@@ -170,10 +170,9 @@ class AuditLog:
             if not self._waiting:
                 self._arrived.clear()
                 await self._arrived.wait()
-            # One record for what comes together. Who lost a race comes later: most often there is nothing left to do.
-            await asyncio.sleep(
-                LINGER_S if self._is_writer else LINGER_AFTER_CONFLICT_S * random.uniform(1, 2)  # noqa: S311
-            )
+            if not self._is_writer:
+                # Who lost a race comes later: most often there is nothing left to do.
+                await asyncio.sleep(LINGER_AFTER_CONFLICT_S * random.uniform(1, 2))  # noqa: S311
             if self._must_begin_anew:
                 raise BrokerAwayError("a loss was accepted: the trail is followed anew from where streams agree")
             while self._waiting:
