@@ -15,6 +15,7 @@ import pytest
 from approval_scene import MINUTE_NS, TARGET, Signer, ask_people, people, round_of, settled, signer, step, store
 from nats.aio.client import Client
 from opswire.cli.testing import CommandLine, Result
+from opswire.cli.views.approvals import left
 from opswire.contracts.approval_decided import ApprovalDecided
 from opswire.contracts.approval_requested import ApprovalRequested
 from opswire.contracts.approval_requested.v1 import Asker
@@ -58,14 +59,52 @@ async def test_what_is_approved_counts(opswire: CommandLine, client: Client, dan
     assert "approved it already" in other.err
 
 
+async def test_show_tells_an_approval_in_a_line(opswire: CommandLine, client: Client, dana: Signer) -> None:
+    asked = round_of("facts-1")
+    await ask_people(client, asked)
+    await run(opswire, "approvals", "approve", "facts-1", *signing(dana, asked), "--note", "go ahead")
+    await decide(client, asked, "granted")
+    shown = await run(opswire, "show", "facts-1")
+    assert shown.status == 0, shown.err
+    assert "1 of the role operator until " in shown.out
+    assert f"approve by {dana.public}: go ahead" in shown.out
+    assert "granted by dana" in shown.out
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(-1, "over"), (0, "over"), (59, "59 s"), (61, "1 min 1 s"), (3_600, "1 h 0 min")]
+)
+def test_how_long_is_left(seconds: int, told: str) -> None:
+    assert left(seconds * 1_000_000_000, 0) == told
+
+
 async def test_what_is_denied_counts(opswire: CommandLine, client: Client, dana: Signer) -> None:
     asked = round_of("deny-1")
     sequence = await ask_people(client, asked)
     await decide(client, round_of("unrelated"), "denied")
     result = await run(opswire, "approvals", "deny", "deny-1", *signing(dana, asked), "--note", "not today")
     assert result.status == 0, result.err
-    assert "Denied, signed and stored" in result.out
+    assert "Denied, signed and stored; executors may not count it: nobody holds this key." in result.out
     assert (await settled(client, asked, sequence, people(dana))).outcome == "denied"
+
+
+async def test_whoever_asked_is_told_at_once_that_their_word_does_not_count(
+    opswire: CommandLine, client: Client, dana: Signer
+) -> None:
+    opswire.state_dir.mkdir(exist_ok=True)
+    person = {"name": "dana", "roles": ["operator"], "keys": [{"public": dana.public}]}
+    (opswire.state_dir / "people.yaml").write_text(json.dumps({"people": [person]}), encoding="utf-8")
+    own = round_of("own-1", requester=Asker(id="Dana@example.com", kind=RequesterKind.HUMAN))
+    sequence = await ask_people(client, own)
+    result = await run(opswire, "approvals", "approve", "own-1", *signing(dana, own))
+    assert result.status == 0, result.err
+    assert "executors may not count it: dana asked for it." in result.out
+    found = await settled(client, own, sequence, people(dana))
+    assert [one.code for one in found.refused] == ["requester_is_approver"]
+    others = round_of("own-2", people_needed=2)
+    await ask_people(client, others)
+    result = await run(opswire, "approvals", "approve", "own-2", *signing(dana, others), "--json")
+    assert result.json["signature_of"]["person"] == "dana"
 
 
 async def test_a_later_round_is_signed_for_itself(opswire: CommandLine, client: Client, dana: Signer) -> None:

@@ -172,11 +172,22 @@ def _decide(
             return given, await decided(bus, asked, wait_s)
 
     given, outcome = run(work())
+    counts = None if outcome else _worth(asked, given, state_dir)
     if as_json:
         told = outcome.model_dump(mode="json", exclude_none=True) if outcome else None
-        write_json({"given": given.model_dump(mode="json", exclude_none=True), "decided": told})
+        write_json({"given": given.model_dump(mode="json", exclude_none=True), "decided": told, "signature_of": counts})
     else:
-        print_said(terminal(), asked, decision, outcome)
+        print_said(terminal(), asked, decision, outcome, counts)
+
+
+def _worth(asked: Asked, given: Any, state_dir: Path) -> dict[str, Any]:
+    """Whose word it is, or why executors may not count it, as far as the people file that is read here tells."""
+    from opswire.cli.policy import ask_policy, rule_environment
+    from opswire.cli.state import StateDir as Directory
+
+    bodies = {"asked": asked.request, "given": given}
+    question = {name: body.model_dump(mode="json", exclude_none=True) for name, body in bodies.items()}
+    return ask_policy("signature", rule_environment(Directory(state_dir), {}), question | {"source": asked.source})
 
 
 def _check_consent(yes: bool, digest: str | None, as_json: bool) -> None:

@@ -56,7 +56,7 @@ def line(asked: Asked, now_ns: int) -> list[Text]:
         Text(asked.key),
         Text(asked.state(now_ns)),
         Text(left(request.expires_ns, now_ns)),
-        Text(f"{len(request.plan.steps)}, {changes} change{'s' if changes == 1 else ''}"),
+        Text(f"{len(request.plan.steps)}, {changes} change{'' if changes == 1 else 's'}"),
         Text(needs),
         visible(f"{request.requester.id} ({request.requester.kind.value})"),
         visible(request.text[:80].replace("\n", " ")),
@@ -138,14 +138,18 @@ def _field(console: Console, name: str, value: Text) -> None:
     console.print(Text(f"    {name}: ", "dim").append_text(value))
 
 
-def print_said(console: Console, asked: Asked, decision: str, decided: ApprovalDecided | None) -> None:
-    """What one's word led to."""
+def print_said(
+    console: Console, asked: Asked, decision: str, decided: ApprovalDecided | None, counts: dict[str, Any] | None
+) -> None:
+    """What one's word led to; where nothing is decided yet, what it is worth."""
     said = "Approved" if decision == "approve" else "Denied"
-    if decided is None:
+    if decided is not None:
+        people = f" by {', '.join(decided.people)}" if decided.people else ""
+        console.print(Text(f"{said}. The plan is {decided.outcome}{people}."))
+    elif counts is not None and counts["person"] is None:
+        told = Text(f"{said}, signed and stored; executors may not count it: ").append_text(visible(counts["sentence"]))
+        console.print(told.append("."))
+    else:
         more = " Another person must approve too." if asked.request.people_needed > 1 and decision == "approve" else ""
         console.print(Text(f"{said}, signed and stored; not decided yet.{more}"))
-    else:
-        people = f" by {', '.join(decided.people)}" if decided.people else ""
-        reason = f": {decided.reason}" if decided.reason else ""
-        console.print(Text(f"{said}. The plan is {decided.outcome}{people}").append_text(visible(reason)).append("."))
     console.print(Text(f"see: opswire show {asked.key}", style="dim"))

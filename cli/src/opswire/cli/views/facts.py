@@ -53,12 +53,40 @@ def _gist(name: str, body: Any) -> str:
                 return _short(f"{body['total']} assets {body['selection']}{f': {names}' if names else ''}")
             case "plan":
                 return _short(", ".join(step["tool"] for step in body["steps"]) or "no steps")
+            case "cancel":
+                return _short(f"asked to cancel: {body.get('reason') or 'no reason given'}")
+            case "resolved":
+                return _short(f"step {body['number']} {body['found']}, says {body['person']}: {body['note']}")
+            case _ if name.startswith("approval."):
+                return _short(_approval_gist(name.split(".")[2], body))
+            case _ if name.startswith("step."):
+                return _short(_step_gist(name.split(".")[2], body))
             case "finished":
                 reason = f" ({body['reason']})" if body.get("reason") else ""
                 return _short(f"{body['status']}{reason}: {body['answer']['summary']}")
     except (KeyError, TypeError, ValueError):
         pass  # a malformed or newer body is shown as it is
     return _short(body if isinstance(body, str) else json.dumps(body, ensure_ascii=False))
+
+
+def _approval_gist(what: str, body: Any) -> str:
+    """`requested`, `given` or `decided`: who is asked until when, who said what, how it was decided."""
+    if what == "requested":
+        reasons = " ".join(body["reasons"])
+        return f"{body['people_needed']} of the role {body['role']} until {clock(body['expires_ns'])}: {reasons}"
+    if what == "given":
+        note = f": {body['note']}" if body.get("note") else ""
+        return f"{body['decision']} by {body['approver']}{note}"
+    people = f" by {', '.join(body['people'])}" if body.get("people") else ""
+    return f"{body['outcome']}{people} {body.get('code') or ''} {body.get('reason', '')}".rstrip()
+
+
+def _step_gist(what: str, body: Any) -> str:
+    """`claimed` or `outcome`: which run, and what became of it."""
+    if what == "claimed":
+        return f"run {body['run_id'][:8]} of {body['executor']}, until {clock(body['deadline_ns'])}"
+    verified = f", verified: {body['verification']['status']}" if body.get("verification") else ""
+    return f"{body['status']}{verified} {body.get('code') or ''} {body.get('detail', '')}".rstrip()
 
 
 def _short(text: str) -> str:

@@ -15,13 +15,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from opswire.contracts.approval_given import ApprovalGiven
+from opswire.contracts.approval_requested import ApprovalRequested
 from opswire.contracts.context_resolved import ContextResolved
 from opswire.contracts.mode_changed import ModeChanged
 from opswire.contracts.plan_made import PlanMade
 from opswire.contracts.resolution_recorded import ResolutionRecorded
 from opswire.executor.adapters.rule_files import RuleFiles
-from opswire.executor.rules.approval import Refused
-from opswire.executor.rules.people import People, is_person
+from opswire.executor.rules.approval import Refused, Standing, Word, settle
+from opswire.executor.rules.people import People, Person, is_person
 from opswire.executor.rules.policy import Policy
 from opswire.executor.rules.policy_file import Ask
 from opswire.executor.rules.policy_question import PolicyQuestion, question_of
@@ -80,8 +82,14 @@ def explained(policy: Policy, people: People, asked: dict[str, Any], now_ns: int
 
 
 def signed(people: People, asked: dict[str, Any], now_ns: int) -> dict[str, Any]:
-    """Whose signature stands on `{"mode"}` or on `{"source", "resolution"}`, or why it does not count."""
-    if "mode" in asked:
+    """Whose signature stands on `{"mode"}`, `{"source", "resolution"}` or `{"source", "asked", "given"}`, or why none.
+
+    Of an approval that is what it is worth where nothing has changed since it was asked.
+    """
+    found: Person | Refused | None
+    if "asked" in asked:
+        found = _approver(people, asked, now_ns)
+    elif "mode" in asked:
         changed = ModeChanged.from_bytes(json.dumps(asked["mode"]).encode())
         held = people.holder(changed.person or "")
         found = loosening_refused(changed, now_ns, 0, people) or (held.person if held else None)
@@ -91,6 +99,17 @@ def signed(people: People, asked: dict[str, Any], now_ns: int) -> dict[str, Any]
     if isinstance(found, Refused):
         return {"person": None, "code": found.code, "sentence": found.sentence}
     return {"person": found.name if found else None, "code": None, "sentence": ""}
+
+
+def _approver(people: People, asked: dict[str, Any], now_ns: int) -> Person | Refused | None:
+    request = ApprovalRequested.from_bytes(json.dumps(asked["asked"]).encode())
+    given = ApprovalGiven.from_bytes(json.dumps(asked["given"]).encode())
+    source = str(asked["source"])
+    word = Word(given, source, given.request_id, given.round, given.approver, sequence=1)
+    standing = Standing(source, request.plan, request.targets, people, request.policy_version, now_ns)
+    refused = settle(request, 0, [word], standing).refused
+    held = people.holder(given.approver)
+    return refused[0] if refused else held.person if held else None
 
 
 def _question(asked: dict[str, Any], now_ns: int) -> PolicyQuestion:

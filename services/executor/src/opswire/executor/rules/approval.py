@@ -125,7 +125,7 @@ def settle(asked: ApprovalRequested, asked_sequence: int, words: Iterable[Word],
         except _WordRefusedError as error:
             refused.append(Refused(word.approver, error.code, str(error)))
     if denied:
-        return Settlement("denied", tuple(denied), "denied", f"{denied[0]} said no.", tuple(refused))
+        return Settlement("denied", tuple(denied), "denied", f"{denied[0]} said no", tuple(refused))
     if standing.now_ns >= (asked.deadline_ns if standing.begun else asked.expires_ns):
         return Settlement("expired", tuple(approved), "approval_expired", "Its time is over.", tuple(refused))
     outcome: Outcome = "granted" if len(approved) >= asked.people_needed else "waiting"
