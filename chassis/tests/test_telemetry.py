@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -176,6 +177,8 @@ def test_spans_arrive_at_a_collector_as_they_were(collector: tuple[str, list[Exp
     (resource,) = received[0].resource_spans
     described = {pair.key: pair.value.string_value for pair in resource.resource.attributes}
     assert (described["service.name"], described["service.version"]) == ("assets", "1.2.3")
+    assert described["host.name"] == platform.node() or described["host.name"] == "localhost"
+    assert described["service.instance.id"]
     first, second = resource.scope_spans[0].spans
     assert (first.trace_id.hex(), first.span_id.hex(), first.parent_span_id.hex()) == (TRACE, outer.span_id, PARENT)
     assert (second.parent_span_id.hex(), second.name) == (outer.span_id, "query")
@@ -183,6 +186,7 @@ def test_spans_arrive_at_a_collector_as_they_were(collector: tuple[str, list[Exp
     assert (first.start_time_unix_nano, first.end_time_unix_nano) == (outer.start_ns, outer.end_ns)
     values = {pair.key: pair.value for pair in first.attributes}
     assert (values["sequence"].int_value, values["share"].double_value, values["ok"].bool_value) == (7, 0.5, True)
+    assert (values["opswire.request_key"].string_value, "opswire.request_key" in outer.attributes) == ("test/r1", False)
     assert (first.status.code, second.status.code) == (0, 1)
     assert first.links[0].trace_id.hex() == TRACE
 

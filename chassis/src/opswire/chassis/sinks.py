@@ -107,10 +107,10 @@ class OtlpSink:
     def __init__(self, endpoint: str, service: str, version: str) -> None:
         # Imported here: the exporter brings requests and protobuf, 20 MB that the embedded mode does not need.
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.resources import Resource
+        from opswire.chassis.otlp import resource_of
 
         self._exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
-        self._resource = Resource.create({"service.name": service, "service.version": version})
+        self._resource = resource_of(service, version)
 
     def write(self, spans: Sequence[Span]) -> None:
         """Send a batch. Raises ConnectionError when the collector did not take it."""
