@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import orjson
 import pytest
 import structlog
-from opswire.chassis.logs import REDACTED, configure_logs, get_logger
+from opswire.chassis.logs import configure_logs, get_logger
+from opswire.chassis.redaction import REDACTED
 from opswire.chassis.telemetry import remote_child
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"

@@ -15,7 +15,7 @@ class MatchKind(Enum):
 class AhoCorasick:
     """Many words in one text, by a pattern."""
 
-    def __init__(self, words: list[str], matchkind: MatchKind | None = None) -> None:
+    def __init__(self, words: list[str], matchkind: MatchKind | None = None) -> None:  # noqa: ARG002
         self._index = {word: index for index, word in enumerate(words)}
         ordered = sorted(words, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, ordered)))

@@ -10,6 +10,7 @@ from typing import Any
 
 import uvicorn
 from opswire.chassis.metrics import Metrics
+from opswire.chassis.redaction import redactor
 from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -46,12 +47,12 @@ def create_health_app(
         body = {"status": status, "service": service, "version": version, "parts": parts}
         shown = details()
         body |= {"details": shown} if shown else {}
-        return JSONResponse(body, status_code=200 if well else 503)
+        return JSONResponse(redactor.value(body), status_code=200 if well else 503)
 
     async def prometheus(request: Request) -> Response:
         # OpenMetrics where it is asked for, as Prometheus does: only that form carries the traces of the buckets.
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(metrics.registry), media_type=content_type)
+        return Response(redactor.known_in(encode(metrics.registry)), media_type=content_type)
 
     routes = [Route("/health/live", live), Route("/health/ready", ready), Route("/metrics", prometheus), *extra]
     return metrics.http.around(Starlette(routes=routes), routes)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import sys
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
@@ -11,10 +10,8 @@ from typing import Any
 
 import orjson
 import structlog
+from opswire.chassis.redaction import redactor
 from opswire.chassis.telemetry import current_span
-
-_SECRET_KEY = re.compile(r"(^|_)(password|secret|token|authorization|credential|private_key|api_key)s?$", re.I)
-REDACTED = "[redacted]"
 
 
 def _add_trace(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -28,12 +25,13 @@ def _add_trace(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMappi
 
 
 def _redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    for key, value in event.items():
-        if _SECRET_KEY.search(key):
-            event[key] = REDACTED
-        elif isinstance(value, dict):
-            event[key] = _redact(_, __, dict(value))
-    return event
+    found: MutableMapping[str, Any] = redactor.value(dict(event))
+    return found
+
+
+def _other(value: object) -> str:
+    """What is neither text nor number, as a line shows it: what it says of itself may hold a secret too."""
+    return redactor.text(repr(value))
 
 
 def _time(seconds: float) -> str:
@@ -57,11 +55,11 @@ class _LibraryFormatter(logging.Formatter):
         line |= _add_trace(None, "", {"timestamp": _time(record.created)})
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return orjson.dumps(line).decode()
+        return orjson.dumps(redactor.value(line)).decode()
 
 
 def configure_logs(service: str, level: str) -> None:
-    """Write JSON lines to standard output. The one redaction point: values under secret-like keys never leave."""
+    """Write JSON lines to standard output, without secrets (redaction.py)."""
     number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)  # the settings refuse an unknown one
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_LibraryFormatter(service))
@@ -77,9 +75,9 @@ def configure_logs(service: str, level: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _add_trace,
-            _redact,
             structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
+            _redact,
+            structlog.processors.JSONRenderer(default=_other),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 
 from nats.errors import Error as NatsError
+from opswire.chassis.errors import Disposition, OpswireError
 from opswire.chassis.facts import Facts
 from opswire.chassis.publisher import Publisher
+from opswire.chassis.redaction import redactor
 from opswire.chassis.stages import Stage
 from opswire.chassis.telemetry import Span, span
 from opswire.chassis.wire import WireClient
@@ -19,8 +21,15 @@ from opswire.contracts.envelope import (
     Envelope,
     rfc3339,
 )
-from opswire.contracts.message import Message
+from opswire.contracts.message import Message, StrictMessage
 from opswire.contracts.route import Route
+
+
+class SecretInMessageError(OpswireError):
+    """A secret that was resolved here stands where a message cannot do without it: in a plan, or as a name."""
+
+    code = "secret_in_message"
+    disposition = Disposition.REJECT
 
 
 class Sender:
@@ -44,9 +53,10 @@ class Sender:
     ) -> bool:
         """Store `message` on `subject`, durably acknowledged. False when another fact stands there already.
 
-        Raises RetryableError when the broker stays away, PublishRefusedError when it will never take it.
+        Raises RetryableError when the broker stays away, PublishRefusedError when it will never take it,
+        SecretInMessageError.
         """
-        body = message.to_bytes()
+        body = _without_secrets(message)
         identity = None if route.once else message_id or subject  # a fact's identity is its own affair
         name = f"send {route.template}"
         with span(name, Stage.PUBLISH_ACK, _attributes(route, subject), kind="PRODUCER") as current:
@@ -88,9 +98,26 @@ class Sender:
     async def mention(self, subject: str, message: Message) -> None:
         """Publish without an acknowledgement. It may be lost; never raises."""
         try:
-            self._client.publish_now(subject, "", b"", message.to_bytes())
-        except NatsError:
+            self._client.publish_now(subject, "", b"", _without_secrets(message))
+        except (NatsError, SecretInMessageError):
             return
+
+
+def _without_secrets(message: Message) -> bytes:
+    """The body without any secret that was resolved in this process; nothing is done while there is none.
+
+    What is signed or carried out is never changed, it is refused. Raises SecretInMessageError.
+    """
+    body = message.to_bytes()
+    clean = redactor.known_in(body)
+    if clean is body:
+        return body
+    try:
+        if isinstance(message, StrictMessage):
+            raise ValueError
+        return type(message).from_bytes(clean).to_bytes()
+    except ValueError:
+        raise SecretInMessageError(f"a {message.STEM} would hold a secret and cannot be sent without it") from None
 
 
 def _attributes(route: Route, subject: str) -> dict[str, str | int | float | bool]:
