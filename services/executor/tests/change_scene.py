@@ -35,7 +35,6 @@ from opswire.executor.adapters.progress import Progress
 from opswire.executor.adapters.rule_files import RuleFiles
 from opswire.executor.rules.approval import statement_of
 from opswire.executor.rules.tools import Judgement, Tool, ToolCall, ToolResult, Verdict
-from opswire.executor.usecases.loosen import may_loosen
 from opswire.executor.usecases.plan import digest_of
 from opswire.executor.usecases.story import Key, Story
 from opswire.executor.wiring import Wiring
@@ -90,7 +89,7 @@ class Scene:
         self.tools: dict[str, Tool] = {CHANGE: self._change, PROBE: self._probe, LOOK: self._look}
         self.invalidated = Invalidated()
         rules = RuleFiles(self.policy_file, self.people_file)
-        self.modes = Modes(lambda message: may_loosen(message, rules.people()))
+        self.modes = Modes(rules.people)
         self.high_water = HighWater(directory)
         guard = StreamGuard(service.bus.request_json, self.high_water)
         progress = Progress(lambda: service.sender)
@@ -262,4 +261,6 @@ def rows_of(outcome: RequestFinished) -> list[dict[str, Any]]:
 
 def with_probe(step: Step, timeout_ms: int = 5_000) -> Step:
     """The step with the probe that finds out whether it was done."""
-    return step.model_copy(update={"verification": Call(tool=PROBE, arguments=dict(step.arguments), timeout_ms=timeout_ms)})
+    return step.model_copy(
+        update={"verification": Call(tool=PROBE, arguments=dict(step.arguments), timeout_ms=timeout_ms)}
+    )

@@ -224,7 +224,7 @@ async def test_stopping_all_executors_ends_what_runs(scene: Scene, make_context,
     await approved(scene, key)
     running = asyncio.create_task(scene.go_on(key))
     await begun.wait()
-    scene.modes._set("stopped", "wrong hosts")
+    scene.modes.set("stopped", "wrong hosts")
     assert (await running).status == "needs_human"
 
 

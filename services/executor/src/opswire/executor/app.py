@@ -42,7 +42,6 @@ from opswire.executor.rules.packaged import packaged_catalogue
 from opswire.executor.settings import ExecutorSettings
 from opswire.executor.usecases.finish import refused
 from opswire.executor.usecases.kept_results import Kept, KeptResults
-from opswire.executor.usecases.loosen import may_loosen
 from opswire.executor.usecases.plan import make_plan
 from opswire.executor.usecases.proceed import Proceed
 from opswire.executor.wiring import Wiring
@@ -57,7 +56,7 @@ def create_app(settings: ExecutorSettings | None = None) -> Service:
     invalidator = Invalidator(service.bus, service.log)
     service.before_start.append(invalidator.start)
     rules = RuleFiles(settings.policy_file, settings.people_file)
-    modes = Modes(lambda message: may_loosen(message, rules.people()))
+    modes = Modes(rules.people)
     stream_guard = StreamGuard(service.bus.request_json, HighWater(settings.state_dir / "audit"))
     progress = Progress(lambda: service.sender)
 

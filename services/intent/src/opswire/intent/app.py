@@ -11,9 +11,9 @@ from opswire.chassis.caching.valkey import Valkey
 from opswire.chassis.delivery import Delivery
 from opswire.chassis.errors import OpswireError
 from opswire.chassis.service import Service
+from opswire.chassis.ticks import DeadlineTicks
 from opswire.contracts.request_finished.endings import ended
 from opswire.contracts.routes import REQUEST_FINISHED, REQUEST_SUBMITTED
-from opswire.chassis.ticks import DeadlineTicks
 from opswire.intent.adapters.demotions import Demotions
 from opswire.intent.adapters.model_access import ModelAccess
 from opswire.intent.adapters.opinion_codec import OpinionCodec

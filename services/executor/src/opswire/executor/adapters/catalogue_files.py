@@ -34,7 +34,7 @@ class CatalogueFiles:
         self.current = self._read()
 
     def on_change(self, take: Callable[[Catalogue], None]) -> None:
-        """Call `take` with every catalogue that comes into force from now on."""
+        """Call `take` with every catalogue before it comes into force; it may raise BadCatalogueError to keep it out."""
         self._taken.append(take)
 
     @property
@@ -56,18 +56,19 @@ class CatalogueFiles:
         self._stamp = stamp
         try:
             found = self._read()
+            is_other = found.version != self.current.version
+            if is_other:
+                for take in self._taken:
+                    take(found)
         except BadCatalogueError as error:
             self._faults = error.faults
             get_logger().error("the tool catalogue is broken; the one before it stays in force", faults=error.faults)
             return False
         self._faults = ()
-        if found.version == self.current.version:
-            return False
-        self.current = found
-        get_logger().info("another tool catalogue is in force", version=found.version[:16], tools=len(found))
-        for take in self._taken:
-            take(found)
-        return True
+        if is_other:
+            self.current = found
+            get_logger().info("another tool catalogue is in force", version=found.version[:16], tools=len(found))
+        return is_other
 
     def state(self) -> dict[str, Any]:
         """For /health/ready: what is in force, and what is wrong with the files that are not."""

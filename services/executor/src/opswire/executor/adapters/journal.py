@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, cast
 
-import orjson
 from nats.aio.msg import Msg
-from nats.errors import Error as NatsError
+from opswire.chassis.direct_get import newest_of, own_headers, sequence_of
 from opswire.chassis.errors import PoisonError, RetryableError
-from opswire.chassis.publisher import BrokerAwayError
 from opswire.chassis.reading import read_message
 from opswire.chassis.sending import Sender
 from opswire.chassis.wire import WireClient
@@ -35,8 +32,6 @@ from opswire.contracts.routes import (
 from opswire.contracts.step_finished import StepFinished
 from opswire.executor.usecases.story import Given, Key, Round, Story
 
-READ_TIMEOUT_S = 5.0
-FACTS_MAX = 2_000
 _ROUTES = (
     CONTEXT_RESOLVED,
     PLAN_MADE,
@@ -60,7 +55,8 @@ class Journal:
 
     async def read(self, key: Key) -> Story:
         """Every fact of the request as it stands. Raises RetryableError when the broker cannot be asked."""
-        found = [each for message in await self._messages(key) if (each := _read(message)) is not None]
+        messages = await newest_of(self._client, FACTS, [_of(key)])
+        found = [each for message in messages if (each := _read(message)) is not None]
         by_route: dict[str, list[_Found]] = {route.stem: [] for route in _ROUTES}
         for each in found:
             by_route[each[0].stem].append(each)
@@ -88,7 +84,7 @@ class Journal:
         fact = await self._sender.facts.read_message(subject)
         if fact is None:
             raise RetryableError(f"{subject} was refused as present but cannot be read back")
-        body, _ = read_message(route, fact.data, _own(fact.headers or {}))
+        body, _ = read_message(route, fact.data, own_headers(fact))
         return cast(MessageT, body), False
 
     async def outcome(self, key: Key, number: int) -> StepFinished | None:
@@ -97,7 +93,7 @@ class Journal:
         message = await self._sender.facts.read_message(subject)
         if message is None:
             return None
-        body, _ = read_message(STEP_FINISHED, message.data, _own(message.headers or {}))
+        body, _ = read_message(STEP_FINISHED, message.data, own_headers(message))
         return cast(StepFinished, body)
 
     async def sequence(self, key: Key, route: Route, **variables: str) -> int:
@@ -111,30 +107,9 @@ class Journal:
         subject = route.subject(source=key.source, request_id=key.request_id)
         return await self._sender.facts.read_message(subject) is not None
 
-    async def _messages(self, key: Key) -> list[Msg]:
-        """All messages of the request, in the order of the stream; its own short inbox ends with the last."""
-        found: list[Msg] = []
-        everything: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-        async def take(message: Msg) -> None:
-            if message.headers is not None and "Nats-Sequence" in message.headers:
-                found.append(message)
-            elif not everything.done():
-                everything.set_result(None)
-
-        subjects = [f"opswire.v1.{key.source}.{key.request_id}.>"]
-        body = orjson.dumps({"multi_last": subjects, "batch": FACTS_MAX})
-        try:
-            inbox = self._client.new_inbox()
-            subscription = await self._client.subscribe(inbox, cb=take)
-            try:
-                await self._client.publish(f"$JS.API.DIRECT.GET.{FACTS}", body, reply=inbox)
-                await asyncio.wait_for(everything, READ_TIMEOUT_S)
-            finally:
-                await subscription.unsubscribe()
-        except (NatsError, OSError, TimeoutError) as error:
-            raise BrokerAwayError(f"the facts of {key} cannot be read: {type(error).__name__}") from error
-        return found
+def _of(key: Key) -> str:
+    return f"opswire.v1.{key.source}.{key.request_id}.>"
 
 
 def _read(message: Msg) -> _Found | None:
@@ -146,16 +121,11 @@ def _read(message: Msg) -> _Found | None:
         except ValueError:
             continue
         try:
-            body, _ = read_message(route, message.data, _own(headers))
+            body, _ = read_message(route, message.data, own_headers(message))
         except PoisonError:
             return None
         return route, variables, body, message
     return None
-
-
-def _own(headers: dict[str, str]) -> dict[str, str]:
-    """Without what the broker adds to a message that is read directly."""
-    return {name: value for name, value in headers.items() if not name.startswith("Nats-")}
 
 
 def _only(found: list[_Found]) -> Any:
@@ -178,7 +148,7 @@ def _rounds(asked: list[_Found], given: list[_Found], decided: list[_Found]) -> 
         if variables["round"] != str(request.round):
             continue
         rounds[request.round] = Round(
-            request, _sequence(message), tuple(_given(request.round, given)), _decided(request.round, decided)
+            request, sequence_of(message), tuple(_given(request.round, given)), _decided(request.round, decided)
         )
     return rounds
 
@@ -187,7 +157,7 @@ def _given(number: int, found: list[_Found]) -> Iterable[Given]:
     for _, variables, body, message in found:
         approval = cast(ApprovalGiven, body)
         if variables["round"] == str(number) == str(approval.round) and variables["approver"] == approval.approver:
-            yield Given(approval, _stored_ns(message), _sequence(message))
+            yield Given(approval, _stored_ns(message), sequence_of(message))
 
 
 def _decided(number: int, found: list[_Found]) -> ApprovalDecided | None:
@@ -195,10 +165,6 @@ def _decided(number: int, found: list[_Found]) -> ApprovalDecided | None:
         if variables["round"] == str(number):
             return cast(ApprovalDecided, body)
     return None
-
-
-def _sequence(message: Msg) -> int:
-    return int((message.headers or {})["Nats-Sequence"])
 
 
 def _stored_ns(message: Msg) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from opswire.executor.adapters.pinned_http import PinnedHttp, Request
 from opswire.executor.errors import AnswerRefusedError
 from opswire.executor.rules.cells import plain
 from opswire.executor.rules.driver_settings import PrometheusQuery
+from opswire.executor.rules.parameters import Value
 from opswire.executor.rules.tools import Record, Tool, ToolCall, ToolResult
 
 SERIES_MAX = 200
@@ -27,7 +29,7 @@ class Prometheus:
 
         async def ask(call: ToolCall) -> ToolResult:
             asset = call.needed_asset()
-            query = _filled(driver.query, call) if driver.query else call.text("query")
+            query = filled_query(driver.query, call.step.arguments) if driver.query else call.text("query")
             request = Request("GET", "/api/v1/query", {"query": query, "timeout": f"{call.step.timeout_ms}ms"})
             answer = await self._http.ask(asset, request, bytes_max)
             return _result(asset.name, answer)
@@ -40,9 +42,9 @@ def promql_text(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
-def _filled(query: str, call: ToolCall) -> str:
-    arguments = call.step.arguments
-    return _PLACE.sub(lambda match: promql_text(str(arguments[match[1]])) if match[1] in arguments else match[0], query)
+def filled_query(query: str, values: Mapping[str, Value]) -> str:
+    """The query with the arguments in it; braces that name none are PromQL's own."""
+    return _PLACE.sub(lambda match: promql_text(str(values[match[1]])) if match[1] in values else match[0], query)
 
 
 def _result(name: str, answer: Any) -> ToolResult:

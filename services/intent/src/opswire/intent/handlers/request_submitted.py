@@ -7,10 +7,10 @@ import time
 from opswire.chassis.delivery import ATTEMPTS_MAX, RETRY_DELAY_S_MAX, Delivery
 from opswire.chassis.errors import DeadlineError
 from opswire.chassis.inference.errors import InferenceUnavailableError
+from opswire.chassis.ticks import DeadlineTicks
 from opswire.contracts.request_finished import RequestFinished
 from opswire.contracts.request_submitted import RequestSubmitted
 from opswire.contracts.routes import INTENT_RESOLVED, REQUEST_FINISHED
-from opswire.chassis.ticks import DeadlineTicks
 from opswire.intent.errors import IdMismatchError, ModelAwayError
 from opswire.intent.usecases.answer_request import AnswerRequest, Arrival
 
