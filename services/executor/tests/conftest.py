@@ -98,6 +98,8 @@ class SshHost:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     lost: asyncio.Event = field(default_factory=asyncio.Event)
     forwarding: bool = True
+    outlives: bool = False
+    """Commands go on when their channel closes, as OpenSSH's do."""
 
     def asset(self, name: str = "web-01", **attributes: str) -> Asset:
         own = {
@@ -171,8 +173,9 @@ async def _run_for_real(process: asyncssh.SSHServerProcess[bytes], host: SshHost
     try:
         await asyncio.wait((work, closed), return_when=asyncio.FIRST_COMPLETED)
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
+        if not host.outlives:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
         for task in (work, closed):
             task.cancel()
         await asyncio.gather(work, closed, return_exceptions=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
-from opswire.executor.adapters.endpoints import address_of
+from opswire.executor.adapters.endpoints import address_of, is_ours
 from opswire.executor.errors import AddressRefusedError
 from opswire.executor.rules.addresses import check_address
 from opswire.executor.rules.names import is_hostname, is_unit
@@ -94,6 +96,15 @@ async def test_an_asset_without_a_plain_address_is_not_contacted(make_asset, add
 async def test_a_name_that_stands_for_loopback_is_refused_like_loopback(make_asset) -> None:
     with pytest.raises(AddressRefusedError, match="this machine itself"):
         await address_of(make_asset("web-01", address="localhost"), allow_loopback=False)
+
+
+async def test_this_machines_own_addresses_are_refused_whatever_they_are(make_asset) -> None:
+    assert is_ours("127.0.0.1")
+    assert not is_ours("192.0.2.1")
+    own = {str(entry[4][0]).partition("%")[0] for entry in socket.getaddrinfo(socket.gethostname(), None)}
+    for address in own | {"127.0.0.1"}:
+        with pytest.raises(AddressRefusedError, match="this machine itself|link-local"):
+            await address_of(make_asset("web-01", address=address), allow_loopback=False)
 
 
 @pytest.mark.parametrize(

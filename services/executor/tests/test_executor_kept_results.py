@@ -157,7 +157,7 @@ def test_a_key_holds_all_that_the_result_depends_on(changed: str, make_context, 
 
 def test_what_asks_for_now_is_never_kept() -> None:
     kept = {entry.name for entry in packaged_catalogue() if entry.caching.ttl_s > 0}
-    assert kept == {LOAD, "tls.inspect", "dns.resolve"}
+    assert kept == {LOAD, "tls.inspect", "dns.resolve", "prometheus.query", "prometheus.target_up"}
 
 
 @pytest.mark.parametrize("effect", [Effect.WRITE, Effect.DESTROY])

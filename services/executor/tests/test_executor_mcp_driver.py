@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import tool_scene
 from opswire.chassis.embedded.ports import free_port
+from opswire.chassis.testing.waiting import until_told
 from opswire.executor.adapters.mcp_client import McpTools, undeclared
 from opswire.executor.adapters.secrets import Secrets
 from opswire.executor.adapters.settings import DriverSettings
@@ -65,15 +66,15 @@ async def tickets(request: pytest.FixtureRequest) -> AsyncIterator[Catalogue]:
 
 
 async def _listens(port: int) -> None:
-    async with asyncio.timeout(60):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.1)
-            else:
-                writer.close()
-                return
+    async def answers() -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    await until_told(answers, 60)
 
 
 async def test_a_tool_answers_and_its_text_stays_data(drivers: Drivers, tickets: Catalogue) -> None:

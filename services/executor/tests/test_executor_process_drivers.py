@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import tool_scene
+from opswire.chassis.testing.waiting import until
 from opswire.executor.adapters.remote_processes import RemoteProcesses
 from opswire.executor.adapters.settings import DriverSettings
 from opswire.executor.adapters.tools import Drivers
@@ -24,9 +25,7 @@ ARGUMENT = {"word": tool_scene.parameter(dash=True, multiline=True)}
 
 async def gone(pid: int) -> None:
     """Return when no process of this pid lives; a zombie of the test's own server does not."""
-    async with asyncio.timeout(20):
-        while _lives(pid):  # noqa: ASYNC110  nothing tells of the end of somebody else's process
-            await asyncio.sleep(0.02)
+    await until(lambda: not _lives(pid))
 
 
 def _lives(pid: int) -> bool:
@@ -227,9 +226,7 @@ async def test_programs_of_this_machine_run_in_the_lab_alone(
 async def test_a_program_of_this_machine_ends_with_its_call(drivers: Drivers, tmp_path: Path) -> None:
     told = tmp_path / "pid"
     running = asyncio.create_task(tool_scene.run(drivers, LOCAL, "local.wait", None, word=str(told)))
-    async with asyncio.timeout(20):
-        while not told.exists() or not told.read_text().strip():
-            await asyncio.sleep(0.02)
+    await until(lambda: told.exists() and bool(told.read_text().strip()))
     pid = int(told.read_text())
     assert _lives(pid)
     running.cancel()

@@ -14,6 +14,7 @@ import orjson
 import pytest
 import tool_scene
 from opswire.chassis.embedded.ports import free_port
+from opswire.chassis.testing.waiting import until_told
 from opswire.executor.adapters.prometheus import promql_text
 from opswire.executor.adapters.settings import DriverSettings
 from opswire.executor.adapters.tools import Drivers
@@ -64,9 +65,8 @@ async def real(folder: Path) -> AsyncIterator[tuple[int, list[str]]]:
     arguments = [f"--config.file={configuration}", f"--storage.tsdb.path={folder / 'data'}", "--log.level=error"]
     process = await asyncio.create_subprocess_exec(PROMETHEUS or "", *arguments, f"--web.listen-address={target}")
     try:
-        async with httpx.AsyncClient(trust_env=False) as client, asyncio.timeout(60):
-            while not await _has_scraped(client, target):  # noqa: ASYNC110  it has no event for it
-                await asyncio.sleep(0.1)
+        async with httpx.AsyncClient(trust_env=False) as client:
+            await until_told(lambda: _has_scraped(client, target), 60)
         yield port, []
     finally:
         process.terminate()

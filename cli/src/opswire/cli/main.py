@@ -21,6 +21,7 @@ from opswire.cli.commands import (
     requests,
     running,
     tokens,
+    tools,
 )
 from opswire.cli.errors import EXIT_STATUSES
 
@@ -45,6 +46,7 @@ app.command("cancel")(changes.cancel)
 app.command("resolve")(changes.resolve)
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(policy.app, name="policy")
+app.add_typer(tools.app, name="tools")
 app.add_typer(keys.app, name="keys")
 app.add_typer(mode.app, name="mode")
 app.add_typer(latency.app, name="latency")
