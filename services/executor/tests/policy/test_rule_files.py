@@ -54,3 +54,12 @@ def test_people_come_and_go(tmp_path: Path) -> None:
     assert [person.name for person in files.people().of_role("operator")] == ["dana"]
     path.write_text("people: [{name: dana, roles: [operator]}, {name: Dana}]", encoding="utf-8")
     assert files.people().people == ()
+
+
+def test_without_a_setting_the_state_directorys_own_files_count_as_soon_as_they_are_there(tmp_path: Path) -> None:
+    files = RuleFiles(None, None, tmp_path)
+    packaged = files.people().version
+    (tmp_path / "people.yaml").write_text("people: [{name: sam}]\n")
+    assert [person.name for person in files.people().people] == ["sam"]
+    (tmp_path / "people.yaml").unlink()
+    assert files.people().version == packaged

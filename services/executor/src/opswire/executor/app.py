@@ -32,6 +32,7 @@ from opswire.executor.adapters.overdue_ender import OverdueEnder
 from opswire.executor.adapters.progress import Progress
 from opswire.executor.adapters.result_codec import ResultCodec
 from opswire.executor.adapters.rule_files import RuleFiles
+from opswire.executor.adapters.secrets import secrets_of
 from opswire.executor.adapters.tools import Drivers
 from opswire.executor.handlers.approval_given import HandleApprovalGiven
 from opswire.executor.handlers.cancellation_requested import HandleCancellationRequested
@@ -51,11 +52,12 @@ def create_app(settings: ExecutorSettings | None = None) -> Service:
     """The executor, ready to run."""
     settings = settings or ExecutorSettings()
     service = Service("executor", version("opswire-executor"), settings)
-    drivers = Drivers(settings.drivers())
-    service.at_end.append(drivers.close)
+    secrets = secrets_of(settings.drivers().credentials_dir, settings.vault())
+    drivers = Drivers(settings.drivers(), secrets=secrets)
+    service.at_end += [drivers.close, secrets.close]
     invalidator = Invalidator(service.bus, service.log)
     service.before_start.append(invalidator.start)
-    rules = RuleFiles(settings.policy_file, settings.people_file)
+    rules = RuleFiles(settings.policy_file, settings.people_file, settings.state_dir)
     modes = Modes(rules.people)
     stream_guard = StreamGuard(service.bus.request_json, HighWater(settings.state_dir / "audit"))
     progress = Progress(lambda: service.sender)

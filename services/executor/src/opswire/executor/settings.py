@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 from opswire.chassis.settings import ServiceSettings
-from opswire.executor.adapters.settings import DriverSettings
-from pydantic import Field
+from opswire.executor.adapters.settings import DriverSettings, VaultSettings
+from pydantic import Field, SecretStr
 
 
 class ExecutorSettings(ServiceSettings):
@@ -23,11 +23,24 @@ class ExecutorSettings(ServiceSettings):
     connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
     sweep_interval_s: Annotated[float, Field(gt=0, le=600)] = 20.0
     anchor_interval_s: Annotated[float, Field(gt=0, le=3_600)] = 10.0
+    vault_url: str | None = None
+    """Where a store that speaks Vault's KV version 2 answers; none means that `vault:` references are refused."""
+    vault_token: SecretStr | None = None
+    vault_token_file: Path | None = None
+    vault_namespace: str = ""
 
     policy_file: Path | None = None
-    """What may be done and by whose leave; none takes the policy that comes with the package."""
+    """What may be done and by whose leave; none takes `policy.yaml` of the state directory, or the package's own."""
     people_file: Path | None = None
-    """Who may approve; none takes the package's own, in which there is nobody."""
+    """Who may approve; none takes `people.yaml` of the state directory, or the package's own, which names nobody."""
+
+    def vault(self) -> VaultSettings | None:
+        """What is needed of these settings to ask the secret store; None where there is none."""
+        if self.vault_url is None:
+            return None
+        return VaultSettings(
+            self.vault_url, self.vault_token, self.vault_token_file, self.vault_namespace, self.ca_file
+        )
 
     def drivers(self) -> DriverSettings:
         """What the drivers need of these settings."""

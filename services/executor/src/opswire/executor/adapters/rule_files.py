@@ -23,15 +23,18 @@ class _Read(Generic[RuleT]):
     def __init__(
         self,
         path: Path | None,
+        kept: Path | None,
         packaged: str,
         read: Callable[[bytes], RuleT],
         broken: Callable[[str], RuleT],
     ) -> None:
         self._path = path
+        self._kept = kept
         self._packaged = packaged
         self._read = read
         self._broken = broken
         self._content: bytes | None = None
+        self._own: bytes | None = None
         self._rule: RuleT | None = None
 
     def now(self) -> RuleT:
@@ -48,16 +51,26 @@ class _Read(Generic[RuleT]):
     def _bytes(self) -> bytes:
         if self._path is not None:
             return self._path.read_bytes()
+        if self._kept is not None:
+            try:
+                return self._kept.read_bytes()
+            except FileNotFoundError:
+                return self._packaged_bytes()
+        return self._packaged_bytes()
+
+    def _packaged_bytes(self) -> bytes:
         # The package's own file does not change while we run.
-        return self._content or (files("opswire.executor") / self._packaged).read_bytes()
+        self._own = self._own or (files("opswire.executor") / self._packaged).read_bytes()
+        return self._own
 
 
 class RuleFiles:
-    """`None` for a path means the file that comes with the package."""
+    """`None` for a path means the file of that name in `state_dir`, and where there is none, the package's own."""
 
-    def __init__(self, policy_file: Path | None, people_file: Path | None) -> None:
-        self._policy = _Read(policy_file, "policy.yaml", Policy.read, Policy.broken)
-        self._people = _Read(people_file, "people.yaml", People.read, People.broken)
+    def __init__(self, policy_file: Path | None, people_file: Path | None, state_dir: Path | None = None) -> None:
+        policy, people = (state_dir / name if state_dir else None for name in ("policy.yaml", "people.yaml"))
+        self._policy = _Read(policy_file, policy, "policy.yaml", Policy.read, Policy.broken)
+        self._people = _Read(people_file, people, "people.yaml", People.read, People.broken)
 
     def policy(self) -> Policy:
         """The policy of this moment; one that refuses changes where the file is missing or broken."""
