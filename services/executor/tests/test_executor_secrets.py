@@ -19,10 +19,12 @@ from opswire.executor.adapters.secrets import (
     FileSecrets,
     Secrets,
     VaultSecrets,
-    VaultSettings,
+    secrets_of,
 )
+from opswire.executor.adapters.settings import VaultSettings
 from opswire.executor.errors import CredentialUnusableError, ToolError
 from opswire.executor.rules.tools import Judgement, Tool, ToolCall, ToolResult, Verdict
+from opswire.executor.settings import ExecutorSettings
 from pydantic import SecretStr
 
 CANARY = 'canary-"7f3\\e/ü+0'
@@ -159,6 +161,17 @@ async def test_a_store_that_is_away_silent_or_lacks_our_token_is_told(
     assert await by_file.read("kv/db/main#password") == CANARY
     await by_file.close()
     silent.close()
+
+
+async def test_the_settings_decide_which_references_there_are(store: SecretStoreServer, tmp_path: Path) -> None:
+    with_store = ExecutorSettings(state_dir=tmp_path, vault_url=store.url, vault_token=SecretStr(TOKEN))
+    secrets = secrets_of(with_store.drivers().credentials_dir, with_store.vault())
+    assert (await secrets.resolve("vault:kv/db/main#password")).get_secret_value() == CANARY
+    await secrets.close()
+    without = secrets_of(tmp_path, ExecutorSettings(state_dir=tmp_path).vault())
+    with pytest.raises(CredentialUnusableError, match=r"one of env:\.\.\., file:\.\.\.$"):
+        await without.resolve("vault:kv/db/main#password")
+    assert TOKEN not in repr(with_store)
 
 
 def call() -> ToolCall:

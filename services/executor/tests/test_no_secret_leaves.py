@@ -31,7 +31,8 @@ from opswire.contracts.request_finished import Answer, RequestFinished, Timings
 from opswire.contracts.routes import FACTS, PLAN_MADE, PROGRESS, PROGRESS_REPORTED, REQUEST_FINISHED
 from opswire.contracts.types import FinishStatus
 from opswire.executor.adapters.redacted import redacted
-from opswire.executor.adapters.secrets import Secrets, VaultSecrets, VaultSettings
+from opswire.executor.adapters.secrets import Secrets, VaultSecrets
+from opswire.executor.adapters.settings import VaultSettings
 from opswire.executor.rules.tools import ToolCall, ToolResult
 from pydantic import SecretStr
 

@@ -27,7 +27,7 @@ class ExecutorSettings(ServiceSettings):
     """Where a store that speaks Vault's KV version 2 answers; none means that `vault:` references are refused."""
     vault_token: SecretStr | None = None
     vault_token_file: Path | None = None
-    vault_namespace: str = ""
+    vault_namespace: str | None = None
 
     policy_file: Path | None = None
     """What may be done and by whose leave; none takes `policy.yaml` of the state directory, or the package's own."""

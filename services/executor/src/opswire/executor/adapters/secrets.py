@@ -11,7 +11,6 @@ import os
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,6 +18,7 @@ import httpx
 import orjson
 from opswire.chassis.redaction import Redactor, SecretTooShortError, redactor
 from opswire.executor.adapters.credentials import resolve_reference
+from opswire.executor.adapters.settings import VaultSettings
 from opswire.executor.errors import CredentialUnusableError
 from pydantic import SecretStr
 
@@ -87,6 +87,20 @@ class Secrets:
         if len(self._kept) < KEPT_MAX:
             self._kept[reference] = (now_s + KEPT_S, secret)
 
+    async def close(self) -> None:
+        """Close what the stores keep open."""
+        for store in self._stores.values():
+            if isinstance(store, VaultSecrets):
+                await store.close()
+
+
+def secrets_of(credentials_dir: Path, vault: VaultSettings | None) -> Secrets:
+    """Every kind of reference that the settings allow: `env:`, `file:`, and `vault:` where a store is named."""
+    stores: dict[str, SecretStore] = {"env": EnvironmentSecrets(), "file": FileSecrets(credentials_dir)}
+    if vault is not None:
+        stores["vault"] = VaultSecrets(vault)
+    return Secrets(stores)
+
 
 class EnvironmentSecrets:
     """Variables of this process whose names begin with OPSWIRE_SECRET_, and no others."""
@@ -125,17 +139,6 @@ def _read_file(path: Path, place: str) -> str:
     except (OSError, ValueError):
         # The original error may quote the file; only that it failed is told.
         raise CredentialUnusableError(f"the secret file {place!r} cannot be read as text of at most 64 kB") from None
-
-
-@dataclass(frozen=True, slots=True)
-class VaultSettings:
-    """Where the store answers. The token comes from a file (an agent renews it there) or is given; the file counts."""
-
-    url: str
-    token: SecretStr | None = None
-    token_file: Path | None = None
-    namespace: str = ""
-    ca_file: Path | None = None
 
 
 class VaultSecrets:

@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import SecretStr
+
 
 @dataclass(frozen=True, slots=True)
 class DriverSettings:
@@ -29,3 +31,14 @@ class DriverSettings:
         """Changes with what could give another answer to the same question: name servers and authorities."""
         told = f"{self.allow_loopback}|{','.join(self.nameservers)}|{self.ca_file or ''}"
         return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class VaultSettings:
+    """Where the store answers. The token comes from a file (an agent renews it there) or is given; the file counts."""
+
+    url: str
+    token: SecretStr | None = None
+    token_file: Path | None = None
+    namespace: str | None = None
+    ca_file: Path | None = None

@@ -17,6 +17,7 @@ from opswire.executor.adapters.local import Local
 from opswire.executor.adapters.pinned_http import PinnedHttp
 from opswire.executor.adapters.plugins import Plugin, function_of
 from opswire.executor.adapters.prometheus import Prometheus
+from opswire.executor.adapters.redacted import redacted
 from opswire.executor.adapters.rest import Rest
 from opswire.executor.adapters.secrets import EnvironmentSecrets, FileSecrets, Secrets
 from opswire.executor.adapters.service_tools import ServiceTools
@@ -110,7 +111,7 @@ class Drivers:
 
     def use(self, catalogue: Catalogue) -> None:
         """From now on the tools of this catalogue. Calls that are under way end with the tool they began with."""
-        self._table.replace({entry.name: self._tool(entry, catalogue) for entry in catalogue})
+        self._table.replace({entry.name: redacted(self._tool(entry, catalogue)) for entry in catalogue})
 
     def _tool(self, entry: Entry, catalogue: Catalogue) -> Tool:
         driver, bytes_max = entry.driver, entry.output_bytes_max
