@@ -103,7 +103,7 @@ async def test_this_machines_own_addresses_are_refused_whatever_they_are(make_as
     assert not is_ours("192.0.2.1")
     own = {str(entry[4][0]).partition("%")[0] for entry in socket.getaddrinfo(socket.gethostname(), None)}
     for address in own | {"127.0.0.1"}:
-        with pytest.raises(AddressRefusedError, match="this machine itself|link-local"):
+        with pytest.raises(AddressRefusedError, match=r"this machine itself|link-local"):
             await address_of(make_asset("web-01", address=address), allow_loopback=False)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import tool_scene
 from opswire.chassis.errors import OpswireError
+from opswire.executor.adapters.settings import DriverSettings
 from opswire.executor.adapters.tools import Drivers
 from opswire.executor.errors import BadArgumentError, PathRefusedError
 from opswire.executor.rules.packaged import packaged_catalogue
@@ -139,7 +140,7 @@ WRITE_REFUSED = READ_REFUSED | {
     "program": "/usr/bin/ls",
     "boot": "/boot/vmlinuz",
     "library": "/lib/x.so",
-    "root's home": "/root/x",
+    "another root": "/mnt/x",
     "writable root itself": "/etc",
     "users": "/etc/passwd",
     "groups": "/etc/group-",
@@ -222,3 +223,55 @@ async def test_special_and_large_files_are_left_alone(ssh_host, drivers: Drivers
             await tool_scene.run(drivers, packaged_catalogue(), "file.replace_text", ssh_host.asset(), **arguments)
         assert caught.value.code == code
     assert (root / "srv" / "large").stat().st_size == 10_000_000_000
+
+
+SSRF = {
+    "loopback": "127.0.0.1",
+    "loopback, last": "127.255.255.254",
+    "loopback v6": "::1",
+    "mapped": "::ffff:127.0.0.1",
+    "mapped in hexadecimal": "::ffff:7f00:1",
+    "NAT64": "64:ff9b::7f00:1",
+    "6to4": "2002:7f00:1::",
+    "one number": "2130706433",
+    "octal": "0177.0.0.1",
+    "hexadecimal": "0x7f.0.0.1",
+    "short": "127.1",
+    "leading zeros": "127.000.000.001",
+    "name of it": "localhost",
+    "metadata": "169.254.169.254",
+    "metadata of another cloud": "100.100.100.200",
+    "unspecified": "0.0.0.0",
+    "file": "file:///etc/passwd",
+    "gopher": "gopher://10.0.0.1:70/_x",
+    "user": "user@10.0.0.1",
+    "line break": "10.0.0.1\r\nHost: evil",
+    "none": "",
+}
+ASKING: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
+    "http.request": ({"name": "http.request", "path": "/x"}, {"protocol": "http"}),
+    "prometheus": ({"name": "prometheus.query", "query": "up"}, {"protocol": "http"}),
+    "kubernetes": ({"name": "kubernetes", "path": "/api"}, {}),
+    "sql": (
+        {"name": "sql.query", "sql": "SELECT 1"},
+        {"engine": "postgresql", "database": "shop", "db_user": "reader"},
+    ),
+    "ssh": ({"name": "ssh.command", "argv": ["true"]}, {}),
+    "windows": ({"name": "windows.command", "argv": ["Get-Date"]}, {}),
+}
+
+
+@pytest.mark.parametrize("driver", ASKING)
+@pytest.mark.parametrize("name", SSRF)
+async def test_no_driver_contacts_what_is_never_contacted(ssh_host, name: str, driver: str) -> None:
+    settings, attributes = ASKING[driver]
+    catalogue = tool_scene.catalogue(tool_scene.tool("team.ask", settings))
+    asset = ssh_host.asset().model_copy(update={"address": SSRF[name] or None})
+    asset = asset.model_copy(update={"attributes": {**asset.attributes, "port": "80", **attributes}})
+    if driver not in ("ssh", "windows"):
+        del asset.attributes["credential"]
+    async with Drivers(DriverSettings(ssh_host.credentials_dir)) as strict:
+        with pytest.raises(OpswireError) as caught:
+            await tool_scene.run(strict, catalogue, "team.ask", asset)
+    assert caught.value.code == "address_refused"
+    assert ssh_host.connections == 0
