@@ -33,7 +33,7 @@ from opswire.contracts.types import FinishStatus
 from opswire.executor.adapters.redacted import redacted
 from opswire.executor.adapters.secrets import Secrets, VaultSecrets
 from opswire.executor.adapters.settings import VaultSettings
-from opswire.executor.rules.tools import ToolCall, ToolResult
+from opswire.executor.rules.tools import Tool, ToolCall, ToolResult
 from pydantic import SecretStr
 
 CANARY = "canary-4711-in-the-mine/+ü"
@@ -73,6 +73,25 @@ async def everything(service: Service, stream: str) -> list[bytes]:
     return [message.body async for batch in reader.to_the_end() for message in batch]
 
 
+def shouting_tool(secrets: Secrets) -> Tool:
+    """A tool that resolves a secret and puts it into everything that it can reach."""
+
+    async def shouting(call: ToolCall) -> ToolResult:
+        value = (await secrets.resolve("vault:kv/db#password")).get_secret_value()
+        with span(f"login {value}", Stage.EXECUTOR_COMPUTE, {"db.user": value, "url": f"pg://a:{quote(value)}@db"}):
+            get_logger().info(f"logging in with {value}", value=value, inside={"list": [value]}, other=Exception(value))
+            logging.getLogger("a.library").warning("login as %s", value)
+        assert call.on_output is not None
+        call.on_output(f"password is {value}\n")
+        try:
+            raise RuntimeError(value)
+        except RuntimeError:
+            get_logger().exception("it failed")
+        return ToolResult(({"output": f"PGPASSWORD={value}"},), note=value)
+
+    return shouting
+
+
 @pytest.mark.usefixtures("_logs_restored")
 async def test_a_secret_that_a_tool_shouts_is_nowhere_to_be_found(
     nats_server: NatsServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -86,21 +105,7 @@ async def test_a_secret_that_a_tool_shouts_is_nowhere_to_be_found(
         vault = VaultSecrets(VaultSettings(store.url, SecretStr("store-token-0002")))
         secrets = Secrets({"vault": vault})
 
-        async def shouting(call: ToolCall) -> ToolResult:
-            value = (await secrets.resolve("vault:kv/db#password")).get_secret_value()
-            with span(f"login {value}", Stage.EXECUTOR_COMPUTE, {"db.user": value, "url": f"pg://a:{quote(value)}@db"}):
-                get_logger().info(
-                    f"logging in with {value}", value=value, inside={"list": [value]}, other=Exception(value)
-                )
-                logging.getLogger("a.library").warning("login as %s", value)
-            assert call.on_output is not None
-            call.on_output(f"password is {value}\n")
-            try:
-                raise RuntimeError(value)
-            except RuntimeError:
-                get_logger().exception("it failed")
-            return ToolResult(({"output": f"PGPASSWORD={value}"},), note=value)
-
+        shouting = shouting_tool(secrets)
         printed: list[str] = []
         call = ToolCall(step=None, context=None, on_output=printed.append)  # type: ignore[arg-type]
         found = await redacted(shouting)(replace(call))
