@@ -73,6 +73,9 @@ SQLITE_WRITES = (
     "SELECT load_extension('canary')",
     "CREATE TEMP TABLE other (x)",
     "REINDEX",
+    # These write nothing, and tell where files are and how the library was built.
+    "PRAGMA database_list",
+    "PRAGMA compile_options",
     "SAVEPOINT x",
 )
 
