@@ -19,10 +19,7 @@ from collections import OrderedDict
 from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus
 
-try:
-    from ahocorasick_rs import AhoCorasick, MatchKind
-except ModuleNotFoundError:  # until it is in the lock
-    from opswire.chassis._finder import AhoCorasick, MatchKind  # type: ignore[assignment]
+from ahocorasick_rs import AhoCorasick, MatchKind
 
 REDACTED = "[redacted]"
 SECRET_CHARACTERS_MIN = 8
