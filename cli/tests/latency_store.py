@@ -24,7 +24,9 @@ def one_request(number: int, accepted_ns: int, added_ms: float, chance: random.R
     first_ms = chance.lognormvariate(0, 0.4)
     intent = builder.process("submitted", "intent", 0, first_ms, first_ms + 8)
     outcome = "hit" if added_ms == 0 or chance.random() < 0.5 else "miss"
-    builder.add("slot template", "intent", first_ms + 1, first_ms + 3, intent, stage="cache.lookup", opswire__kind=outcome)
+    builder.add(
+        "slot template", "intent", first_ms + 1, first_ms + 3, intent, stage="cache.lookup", opswire__kind=outcome
+    )
     sent_ms = first_ms + 6
     send = builder.send("context", "intent", sent_ms, sent_ms + 1, intent)
     taken_ms = sent_ms + 2 + chance.lognormvariate(0, 0.4) + added_ms
@@ -34,7 +36,9 @@ def one_request(number: int, accepted_ns: int, added_ms: float, chance: random.R
     builder.add(name, "executor", taken_ms + 1, done_ms, executor, "CLIENT", "tool.run", opswire__tool=HOSTILE)
     failed = number % 40 == 39
     outcome = "failed" if failed else "completed"
-    builder.send("finished", "executor", done_ms + 1, done_ms + 2, executor, opswire__published=True, opswire__outcome=outcome)
+    builder.send(
+        "finished", "executor", done_ms + 1, done_ms + 2, executor, opswire__published=True, opswire__outcome=outcome
+    )
     return [replace(span, trace_id=f"{number + 1:032x}") for span in builder.spans]
 
 
@@ -51,5 +55,7 @@ def fill(path: Path, added_ms: float = ADDED_MS) -> tuple[str, str]:
         accepted_ns = now_ns - 2 * HOUR_NS + (number + 1) * step_ns
         slow = accepted_ns > now_ns - HOUR_NS
         store.insert(path, one_request(number, accepted_ns, added_ms if slow else 0.0, chance))
-    moments = [f"{datetime.fromtimestamp(now_ns // 10**9 - ago_s, UTC):%Y-%m-%dT%H:%M:%SZ}" for ago_s in (7200, 3600, 0)]
+    moments = [
+        f"{datetime.fromtimestamp(now_ns // 10**9 - ago_s, UTC):%Y-%m-%dT%H:%M:%SZ}" for ago_s in (7200, 3600, 0)
+    ]
     return f"{moments[0]}/{moments[1]}", f"{moments[1]}/{moments[2]}"

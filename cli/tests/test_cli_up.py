@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
+import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ from opswire.cli.state import RunRecord, StateDir
 from opswire.cli.testing import CommandLine
 
 WAIT_S = 60
-CHILDREN = {"nats", "valkey", "intent", "assets", "executor", "cache"}
+CHILDREN = {"nats", "valkey", "intent", "assets", "executor", "cache", "ledger"}
 
 
 def record_of(opswire: CommandLine) -> RunRecord:
@@ -91,6 +94,25 @@ def test_a_request_gets_its_one_outcome_and_its_account(up: CommandLine, tmp_pat
     again = up.run("ask", "what is the address of shop-01", "--as", "dana", "--json", "--id", request_id)
     assert again.json["answer"] == asked.json["answer"]
     assert again.json["repeated"] is True
+
+
+def test_the_ledger_books_by_itself_and_serves_its_page(up: CommandLine) -> None:
+    """No `opswire latency` is run: spans last a day, so nothing may depend on somebody asking."""
+    request_id = up.run("ask", "what can you do?", "--json").json["request_id"]
+    rows = up.state_dir / "ledger.sqlite3"
+
+    def booked() -> list[tuple[int]]:
+        with closing(sqlite3.connect(rows)) as connection:
+            query = "SELECT e2e_ns FROM request WHERE request_key LIKE ?"
+            return connection.execute(query, (f"%/{request_id}",)).fetchall()
+
+    wait_until(lambda: len(booked()) == 1, lambda: str(booked()), WAIT_S)
+    address, _, fragment = up.run("latency", "page", "--json").json["url"].partition("#")
+    assert fragment.startswith("token=")
+    with urllib.request.urlopen(address, timeout=10) as reply:
+        assert b"<html" in reply.read()
+    with urllib.request.urlopen(f"{address}metrics", timeout=10) as reply:
+        assert b"opswire_ledger_stage_seconds_total" in reply.read()
 
 
 def test_a_change_is_seen_by_the_next_read(up: CommandLine) -> None:

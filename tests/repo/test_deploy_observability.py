@@ -14,11 +14,13 @@ import pytest
 import yaml
 from opswire.chassis.metrics_spans import WAIT_BUCKETS_S
 from opswire.chassis.stages import Stage
+from opswire.cli import ledger_process
 from opswire.contracts.routes import ROUTES
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 SERVICES = {"intent", "assets", "executor", "cache"}
 SETTINGS = {
+    "otlphttp": {"endpoint", "headers", "sending_queue", "retry_on_failure"},
     "otlp": {"protocols", "endpoint", "tls", "sending_queue", "retry_on_failure"},
     "memory_limiter": {"check_interval", "limit_percentage", "spike_limit_percentage"},
     "batch": {"timeout", "send_batch_size", "send_batch_max_size"},
@@ -89,7 +91,7 @@ def test_the_ledger_and_the_span_metrics_come_before_sampling() -> None:
     pipelines = collector()["service"]["pipelines"]
     everything = pipelines["traces/all"]
     assert not any(name.startswith(("tail_sampling", "probabilistic")) for name in everything["processors"])
-    assert {"file/ledger", "spanmetrics", "forward/sampled"} == set(everything["exporters"])
+    assert {"otlphttp/ledger", "file/ledger", "spanmetrics", "forward/sampled"} == set(everything["exporters"])
     assert pipelines["traces/sampled"]["receivers"] == ["forward/sampled"]
     assert pipelines["traces/sampled"]["processors"][0] == "tail_sampling"
 
@@ -128,6 +130,14 @@ def test_every_service_is_scraped_and_named() -> None:
     assert {group["labels"]["service"] for group in jobs["opswire"]} == SERVICES
     assert {target for group in jobs["opswire"] for target in group["targets"]} == {f"{s}:8080" for s in SERVICES}
     assert jobs["vllm"][0]["targets"] == ["vllm:8000"]
+    assert jobs["ledger"][0]["targets"] == ["ledger:8080"]
+
+
+def test_the_collector_sends_to_the_ledger_where_compose_runs_it() -> None:
+    exporter = collector()["exporters"]["otlphttp/ledger"]
+    ledger = load("otel-collector/compose.yaml")["services"]["ledger"]
+    assert exporter["endpoint"] == f"http://ledger:{ledger['environment']['OPSWIRE_HTTP_PORT']}"
+    assert ledger["entrypoint"][-1] == ledger_process.__name__
 
 
 def test_what_grafana_and_compose_mount_is_there() -> None:

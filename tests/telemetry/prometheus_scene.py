@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import threading
@@ -137,10 +138,10 @@ class RecordedVllm:
         self._server.server_close()
 
 
-class LedgerMetricsServer(EmbeddedServer):
-    """deploy/prometheus/ledger_metrics.py on the span store of a system."""
+class LedgerServer(EmbeddedServer):
+    """The ledger's process on the span store of a system."""
 
-    name = "ledger-metrics"
+    name = "ledger"
 
     def __init__(self, store_dir: Path, spans: Path) -> None:
         """Nothing is started yet."""
@@ -152,16 +153,18 @@ class LedgerMetricsServer(EmbeddedServer):
         self.port = free_port()
 
     def arguments(self) -> list[str]:
-        """As in production, but in a hurry."""
-        script = DEPLOYED / "ledger_metrics.py"
-        options = {
-            "--rows": str(self.store_dir / "rows.sqlite3"),
-            "--spans": str(self._spans),
-            "--port": str(self.port),
-            "--delay-s": "4",
-            "--every-s": "0.5",
+        """As `opswire up` starts it."""
+        return [sys.executable, "-m", "opswire.cli.ledger_process"]
+
+    def environment(self) -> dict[str, str]:
+        """The same, but it counts sooner."""
+        return os.environ | {
+            "OPSWIRE_STATE_DIR": str(self.store_dir),
+            "OPSWIRE_TRACE_STORE": str(self._spans),
+            "OPSWIRE_HTTP_PORT": str(self.port),
+            "OPSWIRE_HTTP_TOKEN": "token-of-a-test",
+            "OPSWIRE_LEDGER_COUNTED_AFTER_S": "4",
         }
-        return [sys.executable, str(script), *(word for pair in options.items() for word in pair)]
 
     def answers(self) -> bool:
         """Whether it tells its counters."""

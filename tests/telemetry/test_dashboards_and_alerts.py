@@ -31,7 +31,7 @@ from opswire.chassis.testing.waiting import wait_until
 from opswire.ledger.store import create
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_families
 from prometheus_client.parser import text_string_to_metric_families as plain_families
-from prometheus_scene import DEPLOYED, ROOT, LedgerMetricsServer, PrometheusServer, RecordedVllm, tool
+from prometheus_scene import DEPLOYED, ROOT, LedgerServer, PrometheusServer, RecordedVllm, tool
 
 DASHBOARDS = sorted((ROOT / "deploy" / "grafana" / "dashboards").glob("*.json"))
 RUNBOOKS = ROOT / "docs" / "runbooks"
@@ -148,9 +148,9 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         spans = system.directory / "traces.sqlite3"
         create(spans)
         vllm = stack.enter_context(RecordedVllm())
-        ledger = stack.enter_context(LedgerMetricsServer(directory / "ledger", spans))
+        ledger = stack.enter_context(LedgerServer(directory / "ledger", spans))
         targets = {f"{name}:8080": system.url(name).removeprefix("http://") for name in SERVICES}
-        targets |= {"vllm:8000": vllm.address, "ledger-metrics:9464": f"127.0.0.1:{ledger.port}"}
+        targets |= {"vllm:8000": vllm.address, "ledger:8080": f"127.0.0.1:{ledger.port}"}
         prometheus = stack.enter_context(PrometheusServer(directory / "prometheus", targets))
         system.import_inventory((ROOT / "tests" / "data" / "inventory.yaml").read_text())
         wait_scraped(prometheus, len(targets))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -16,23 +17,26 @@ from opswire.chassis.http import guarded, refusal
 from opswire.cli.errors import CommandError
 from opswire.cli.latency import Looked, ledger_url, look_at_window, open_rows, title_of, trace_store
 from opswire.cli.latency_page import content_policy, look_document, page, request_document
-from opswire.cli.state import StateDir
+from opswire.cli.stack import LEDGER
+from opswire.cli.state import RunRecord, StateDir
 from opswire.ledger.many.sample import on_route, read_sample
 from opswire.ledger.many.slo import TargetState, longest_window_ns, states_of
 from opswire.ledger.rows.database import RowStoreError
 from opswire.ledger.rows.following import Follower
 from opswire.ledger.rows.retention import Retention, forget
-from opswire.ledger.store import StoreError
+from opswire.ledger.rows.store import RowStore
+from opswire.ledger.store import StoreError, forget_before
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 FOLLOW_INTERVAL_S = 2.0
 FORGET_INTERVAL_S = 600.0
+SPANS_KEPT_NS = 24 * 3600 * 1_000_000_000
 TARGETS_INTERVAL_S = 60.0
 _HEADERS = {"referrer-policy": "no-referrer", "x-content-type-options": "nosniff", "cache-control": "no-store"}
 
@@ -40,10 +44,11 @@ _HEADERS = {"referrer-policy": "no-referrer", "x-content-type-options": "nosniff
 class Following:
     """A thread that books what finishes and forgets what is old. `trouble` says what keeps it from doing so."""
 
-    def __init__(self, state: StateDir) -> None:
-        """Nothing runs yet."""
+    def __init__(self, state: StateDir, booked: Callable[[RowStore], None] = lambda _: None) -> None:
+        """Nothing runs yet. `booked` is called in the thread whenever all that is due is booked."""
         self.trouble = ""
         self._state = state
+        self._booked = booked
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ledger-follower", daemon=True)
 
@@ -57,29 +62,36 @@ class Following:
         self._thread.join(timeout=10)
 
     def _run(self) -> None:
-        forget_next_s = 0.0
         while not self._stop.is_set():
             try:
                 rows = open_rows(ledger_url(self._state))
             except CommandError as error:
                 self.trouble = str(error)
-                self._stop.wait(FOLLOW_INTERVAL_S)
+            else:
+                with contextlib.closing(rows.database):
+                    try:
+                        self._follow(rows)
+                    except (StoreError, RowStoreError, sqlite3.Error) as error:
+                        self.trouble = str(error)
+            self._stop.wait(FOLLOW_INTERVAL_S)
+
+    def _follow(self, rows: RowStore) -> None:
+        spans = trace_store(self._state)
+        follower = Follower(spans, rows)
+        forget_next_s = 0.0
+        while not self._stop.is_set():
+            # A few pieces at a time, so that stopping does not wait for a day of spans.
+            behind = follower.catch_up(pieces_max=1).behind
+            self.trouble = ""
+            if behind:
                 continue
-            with contextlib.closing(rows.database):
-                follower = Follower(trace_store(self._state), rows)
-                try:
-                    while not self._stop.is_set():
-                        # A few pieces at a time, so that stopping does not wait for a day of spans.
-                        behind = follower.catch_up(pieces_max=1).behind
-                        if not behind and time.monotonic() >= forget_next_s:
-                            forget_next_s = time.monotonic() + FORGET_INTERVAL_S
-                            follower.rebook()
-                            forget(rows, Retention(), time.time_ns())
-                        self.trouble = ""
-                        if not behind:
-                            self._stop.wait(FOLLOW_INTERVAL_S)
-                except (StoreError, RowStoreError) as error:
-                    self.trouble = str(error)
+            if time.monotonic() >= forget_next_s:
+                forget_next_s = time.monotonic() + FORGET_INTERVAL_S
+                follower.rebook()
+                forget(rows, Retention(), time.time_ns())
+                # The services do so too; where spans come over OTLP alone nobody else does.
+                forget_before(spans, time.time_ns() - SPANS_KEPT_NS)
+            self._booked(rows)
             self._stop.wait(FOLLOW_INTERVAL_S)
 
 
@@ -94,22 +106,27 @@ class Pages:
         self._targets: tuple[float, list[TargetState]] = (0.0, [])
         self._counting = threading.Lock()
 
-    def app(self) -> Starlette:
-        """The routes. The page itself holds no data and needs no token; what it asks does."""
+    def app(self) -> ASGIApp:
+        """The page alone."""
+        return self.behind_names(Starlette(routes=self.routes()))
+
+    def behind_names(self, app: ASGIApp) -> ASGIApp:
+        """The application for those who ask it by its own names: one that is made to point here (rebinding) is not."""
+        return TrustedHostMiddleware(app, allowed_hosts=["127.0.0.1", "localhost"])
+
+    def routes(self) -> list[Route]:
+        """The page itself holds no data and needs no token; what it asks does."""
         text = page(True)
         headers = _HEADERS | {"content-security-policy": f"{content_policy(text, True)}; frame-ancestors 'none'"}
 
         async def page_itself(_: Request) -> Response:
             return HTMLResponse(text, headers=headers)
 
-        routes = [
+        return [
             Route("/", page_itself, methods=["GET"]),
             Route("/api/look", guarded(self._asked(self._look), self._token), methods=["GET"]),
             Route("/api/request", guarded(self._asked(self._request), self._token), methods=["GET"]),
         ]
-        # A name that is made to point here (DNS rebinding) is not one of these.
-        hosts = Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
-        return Starlette(routes=routes, middleware=[hosts])
 
     def _asked(self, answer: Callable[[Any], Response]) -> Callable[[Request], Any]:
         async def asked(request: Request) -> Response:
@@ -181,3 +198,10 @@ def serve_page(state_dir: Path, port: int, tell: Callable[[str], None]) -> None:
             uvicorn.Server(config).run(sockets=[listener])
         finally:
             following.stop()
+
+
+def served_page(record: RunRecord) -> str:
+    """Where the ledger of a running system serves the page, token included. Raises CommandError where it has none."""
+    if LEDGER not in record.urls:
+        raise CommandError("what runs was started without a ledger", "opswire down, then opswire up")
+    return f"{record.urls[LEDGER]}/#token={record.token}"

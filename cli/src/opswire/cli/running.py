@@ -22,6 +22,7 @@ from opswire.cli.stack import (
     Wishes,
     choose_ports,
     environment_of,
+    ledger_child,
     loopback_wanted,
     model_child,
     nats_child,
@@ -122,7 +123,8 @@ async def _start_all(
             await supervisor.start(service_child(name, state, ports, environment))
 
         lab = [asyncio.to_thread(_lab_up, state)] if wishes.lab else []
-        await _together(*lab, *(start(name) for name in SERVICES))
+        ledger = supervisor.start(ledger_child(state, ports, environment))
+        await _together(*lab, ledger, *(start(name) for name in SERVICES))
         if wishes.lab:
             await _import_lab(state, environment["OPSWIRE_INVENTORY_URL"])
     finally:

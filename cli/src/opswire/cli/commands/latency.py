@@ -85,3 +85,17 @@ def serve(
         from opswire.cli.latency_server import serve_page
 
         serve_page(state_dir, port, lambda url: write_json({"url": url}) if as_json else terminal().print(url))
+
+
+@app.command("page")
+def page(state_dir: StateDir = STATE_DIR_DEFAULT, as_json: Json = False) -> None:
+    """The address of the page that `opswire up` serves, with its token: open it in a browser."""
+    with reporting(as_json):
+        from opswire.cli.latency_server import served_page
+        from opswire.cli.state import StateDir as Directory
+
+        url = served_page(Directory(state_dir).running())
+        if as_json:
+            write_json({"url": url})
+        else:
+            terminal().print(url, markup=False, soft_wrap=True)

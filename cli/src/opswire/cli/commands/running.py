@@ -22,7 +22,8 @@ Model = Annotated[
     ),
 ]
 HttpPort = Annotated[
-    int | None, typer.Option(min=1, max=65_532, help="Base of the services' ports: intent, assets, executor, cache.")
+    int | None,
+    typer.Option(min=1, max=65_531, help="Base of the services' ports: intent, assets, executor, cache, ledger."),
 ]
 
 
@@ -36,7 +37,7 @@ def up(
     model: Model = None,
     as_json: Json = False,
 ) -> None:
-    """Start NATS, Valkey and the four services on this machine and keep them running; Ctrl-C ends all."""
+    """Start NATS, Valkey, the four services and the ledger on this machine and keep them running; Ctrl-C ends all."""
     with reporting(as_json):
         from opswire.cli.stack import Wishes
         from opswire.cli.state import StateDir as Directory

@@ -65,6 +65,7 @@ def print_ready(console: Console, record: RunRecord, seconds: float) -> None:
     """The one line that says so, where things are, and what to try."""
     console.print(Text.assemble(("Opswire is ready", "bold green"), f" after {seconds:.1f} s."))
     console.print(Text(f"  broker {record.urls['nats']} · services {record.urls['intent']} and following", style="dim"))
+    console.print(Text("  which stage makes it slow: opswire latency page", style="dim"))
     console.print(Text("  try: opswire ask 'what can you do?'", style="dim"))
 
 
