@@ -89,6 +89,14 @@ def found(text: str, names: NameIndex) -> list[tuple[str, str]]:
         ("run docker ps on web-01", [("command", "docker ps"), ("host", "web-01")]),
         ("restart multiple devices", [("asset_type", "devices")]),
         ("start a worker on an arc-enabled server", []),
+        (
+            "deploy version 1.4.0 of checkout on web-02",
+            [("version", "1.4.0"), ("service", "checkout"), ("host", "web-02")],
+        ),
+        ('run "df -h" and "uptime" on web-01', [("command", "df -h"), ("command", "uptime"), ("host", "web-01")]),
+        ('in /etc/app.conf on web-02 replace "a=/x/y" with "a=2"', [("path", "/etc/app.conf"), ("host", "web-02")]),
+        ('change "db-01" to "/srv/db" in /etc/hosts on web-01', [("path", "/etc/hosts"), ("host", "web-01")]),
+        ('change "web-01" to "web-02"', [("host", "web-01"), ("host", "web-02")]),
     ],
 )
 def test_requests_name_these_things(text: str, expected: list[tuple[str, str]], names: NameIndex) -> None:

@@ -14,6 +14,7 @@ from opswire.contracts.types import ENTITIES_MAX, EntityType
 from opswire.intent.language.grammar import Token, name_by_grammar
 from opswire.intent.language.names import TOKENS_MAX, NameIndex
 from opswire.intent.language.normalise import clean
+from opswire.intent.language.replacements import swallow_replaced
 from opswire.intent.language.shapes import HOST_SHAPE, PARTS, SCANNER, SHAPE_TYPES, TICKET_SHAPE
 from opswire.intent.language.vocabulary import (
     CLI_HEADS,
@@ -93,6 +94,7 @@ def find_tokens(cleaned: str, names: NameIndex) -> list[Token]:
     `sure` tells what the inventory or a shape says from what grammar guesses.
     """
     tokens = _scan(cleaned)
+    swallow_replaced(tokens)
     _name_by_inventory(tokens, names)
     _name_by_pairs(tokens)
     _name_by_lists(tokens, cleaned, names)
@@ -292,7 +294,8 @@ def _mark_commands(tokens: list[Token], cleaned: str) -> None:
         before = tokens[index - 1].lower if index > 0 else ""
         if token.group == "quoted" and token.kind is None:
             inner = token.lower[1:-1].split()
-            if inner and (before in _RUN_VERBS or before == "command" or (inner[0] in COMMANDS and len(inner) > 1)):
+            is_run = before in _RUN_VERBS or before == "command" or _follows_a_command(tokens, index)
+            if inner and (is_run or (inner[0] in COMMANDS and len(inner) > 1)):
                 token.kind = EntityType.COMMAND
         elif token.group == "word" and token.kind is None:
             is_run = before in _RUN_VERBS and token.lower in COMMANDS
@@ -300,6 +303,14 @@ def _mark_commands(tokens: list[Token], cleaned: str) -> None:
                 _take_command_line(tokens, index, cleaned)
             elif token.lower.endswith(_SCRIPT_ENDINGS) and any(each.lower in _RUN_VERBS for each in tokens[:index]):
                 token.kind = EntityType.COMMAND
+
+
+def _follows_a_command(tokens: list[Token], index: int) -> bool:
+    """`run "df -h" and "uptime"`: the second one is a command as well, and must not get lost."""
+    place = index - 1
+    if place > 0 and tokens[place].lower in {"and", "then", "or"}:
+        place -= 1
+    return place >= 0 and tokens[place].group == "quoted" and tokens[place].kind is EntityType.COMMAND
 
 
 def _is_spoken_of(tokens: list[Token], index: int) -> bool:

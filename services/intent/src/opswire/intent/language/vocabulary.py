@@ -143,6 +143,7 @@ RESERVED_WORDS = _words("""
     enable disable mute unmute pause resume cancel abort close drain cordon uncordon terminate shut power suspend rotate
     renew reset lock unlock clear flush verify compare describe display fetch invite approve launch trigger kick attach
     detach mount unmount rename move copy sync import export promote revert undo recover wake archive isolate quarantine
+    version
 """)
 """Words that carry the intent: an asset of that name is taken for itself only where the text points at it."""
 
