@@ -81,8 +81,10 @@ def _service_asset(host: HostSpec, service: ServiceSpec, port: int) -> Asset:
         attributes["health_path"] = service.health_path
     if service.data_path:
         attributes["data_path"] = service.data_path
+        attributes["backup_dir"] = "/var/backups"
     if service.releases:
         attributes["release_link"] = f"/srv/{service.name}/current"
+        attributes["previous_release"] = service.releases[-2]
     return _on_host(host, service.name, service.type, attributes)
 
 

@@ -7,6 +7,8 @@ import re
 from opswire.contracts.context_resolved import ContextResolved
 from opswire.contracts.findings import Asset
 from opswire.contracts.types import EntityType
+from opswire.executor.errors import IncompleteRequestError
+from opswire.executor.rules.cells import listed
 
 LINES_DEFAULT = 50
 LINES_MAX = 500
@@ -14,6 +16,8 @@ FILTER_CHARACTERS_MAX = 100
 FILTERS_MAX = 5
 
 _QUOTED = re.compile(r'"([^"\n]+)"|“([^”\n]+)”|`([^`\n]+)`|(?<!\w)\'([^\'\n]+)\'(?!\w)')
+_TEXT = r'(?:"([^"]{1,400})"|“([^”]{1,400})”|`([^`]{1,400})`|(?<!\w)\'([^\']{1,400})\'(?!\w))'
+_REPLACED = re.compile(rf"\b(?:replace|change)\s+{_TEXT}\s+(?:with|to|by)\s+{_TEXT}", re.IGNORECASE)
 _LEVELS = {
     "error": "error",
     "errors": "error",
@@ -57,6 +61,33 @@ def entity_values(context: ContextResolved, *types: EntityType) -> list[str]:
 def first_value(context: ContextResolved, kind: EntityType) -> str | None:
     """The first entity's value of a type, or None."""
     return next(iter(entity_values(context, kind)), None)
+
+
+def replaced_texts(context: ContextResolved) -> list[tuple[str, str]]:
+    """What is to be replaced and by what: `replace "a" with "b"`, `change "a" to "b"`, in the order of the text."""
+    found = []
+    for match in _REPLACED.finditer(context.text):
+        old, new = (next(text for text in match.groups()[start : start + 4] if text) for start in (0, 4))
+        found.append((old, new))
+    return found
+
+
+def asked_releases(context: ContextResolved) -> tuple[str | None, str | None]:
+    """The release to change to, and the one that is said to be in use: `to 1.4.0`, `from 1.5.0 to 1.4.0`.
+
+    Raises IncompleteRequestError where several are named and no word says which is which.
+    """
+    named = entity_values(context, EntityType.VERSION)
+    before = [each for each in named if _is_after(context.text, "from", each)]
+    after = [each for each in named if each not in before]
+    if len(after) > 1 or len(before) > 1:
+        raise IncompleteRequestError(f"Which release? {listed(named)} are named; name the one to change to.")
+    return next(iter(after), None), next(iter(before), None)
+
+
+def _is_after(text: str, word: str, name: str) -> bool:
+    pattern = rf"\b{word}\s+(?:the\s+)?(?:version\s+|release\s+)?{re.escape(name)}(?![\w.])"
+    return re.search(pattern, text, re.IGNORECASE) is not None
 
 
 def line_count(context: ContextResolved) -> int:
