@@ -110,3 +110,6 @@ BUGS: dict[str, Callable[[Scene], None]] = {
         another_run_each_time,
     )
 }
+
+WAYS = {"nobody_is_asked": ("asking",)}
+"""Where a fault bites; the others when people have approved."""

@@ -1,12 +1,14 @@
 """An executor that dies: forked from a process that has imported everything, killed at the k-th point of its way.
 
 Points are every suspension of every task it makes, every resumption, and every message before and after it is handed
-to the connection. Run as a program it is the zygote: one JSON command a line in, one JSON report a line out.
+to the connection. At a point it kills itself, or the broker, or stops until somebody wakes it. Run as a program it is
+the zygote: one JSON command a line in, one JSON report a line out.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import select
@@ -40,10 +42,12 @@ Result = TypeVar("Result")
 
 
 class Meter:
-    """Counts points and kills this process at one of them."""
+    """Counts points, and at one of them sends a signal to a process: this one, or the broker."""
 
-    def __init__(self, crash_at: int) -> None:
-        self.crash_at = crash_at
+    def __init__(self, at: int, process: int, what: int) -> None:
+        self.at = at
+        self.process = process
+        self.what = what
         self.count = 0
         self.is_armed = False
 
@@ -52,8 +56,9 @@ class Meter:
         if not self.is_armed:
             return
         self.count += 1
-        if self.count == self.crash_at:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if self.count == self.at:
+            with contextlib.suppress(ProcessLookupError):  # another executor was quicker with the broker
+                os.kill(self.process, self.what)
 
 
 class Counted:
@@ -89,14 +94,20 @@ def count_everything(client: WireClient, meter: Meter) -> None:
         return asyncio.Task(counted(work), loop=loop, **more)
 
     asyncio.get_running_loop().set_task_factory(factory)
-    send = client.publish_now
+    send, ask = client.publish_now, client.publish
 
     def publish_now(*given: Any) -> None:
         meter.tick()
         send(*given)
         meter.tick()
 
+    async def publish(*given: Any, **more: Any) -> None:
+        meter.tick()
+        await ask(*given, **more)
+        meter.tick()
+
     client.publish_now = publish_now  # type: ignore[method-assign]
+    client.publish = publish  # type: ignore[method-assign]
     meter.is_armed = True
 
 
@@ -129,10 +140,14 @@ async def patiently(work: Callable[[], Awaitable[Result]]) -> Result:
             await asyncio.sleep(AGAIN_S)
 
 
-async def work(command: dict[str, Any]) -> int:
-    """Proceed with one request until it has its outcome, or people are waited for. Answers the number of points."""
+async def quiet(_: Exception) -> None:
+    """A broker that is away is looked for again; nobody is told."""
+
+
+async def work(command: dict[str, Any]) -> None:
+    """Proceed with one request until it has its outcome, or people are waited for; tell the number of points and end."""
     client = WireClient()
-    await client.connect(command["url"], max_reconnect_attempts=-1, reconnect_time_wait=0)
+    await client.connect(command["url"], max_reconnect_attempts=-1, reconnect_time_wait=AGAIN_S, error_cb=quiet)
     publisher = Publisher(client)
     await publisher.start()
     sender = Sender("executor", client, publisher, Facts(client, publisher, FACTS))
@@ -153,24 +168,25 @@ async def work(command: dict[str, Any]) -> int:
     key = Key("test", command["request_id"])
     scene.plans[key.request_id] = [Step.model_validate(step, strict=False) for step in command["steps"]]
     BUGS[command["bug"]](scene)
-    meter = Meter(command["crash_at"])
+    meter = Meter(command["at"], command["process"] or os.getpid(), command["signal"])
     count_everything(client, meter)
     await asyncio.create_task(patiently(lambda: scene.go_on(key)))
     meter.is_armed = False
-    await client.close()
-    return meter.count
+    Path(command["points"]).write_text(str(meter.count))
+    os._exit(0)  # its work is done: a connection that would still be closed in order may be one to a dead broker
 
 
 def child(command: dict[str, Any]) -> None:
     """The forked process. Never returns."""
+    os.dup2(2, 1)  # standard output is the zygote's, for reports; loggers write there too
     status = 0
     try:
 
-        async def limited() -> int:
+        async def limited() -> None:
             async with asyncio.timeout(WORK_TIMEOUT_S):
-                return await work(command)
+                await work(command)
 
-        Path(command["points"]).write_text(str(asyncio.run(limited())))
+        asyncio.run(limited())
     except BaseException:  # noqa: BLE001  told to the zygote's parent
         sys.stderr.write(f"{traceback.format_exc()}\n")
         sys.stderr.flush()
@@ -179,7 +195,7 @@ def child(command: dict[str, Any]) -> None:
 
 
 def zygote() -> None:
-    """Fork a worker for each line; report its end. Ends with standard input."""
+    """Fork a worker for each line, or wake one that stopped; report every end and stop. Ends with standard input."""
     reading, waking = os.pipe()
     os.set_blocking(waking, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -196,21 +212,31 @@ def zygote() -> None:
                 return
             *lines, rest = (rest + given).split(b"\n")
             for line in lines:
-                command = json.loads(line)
-                process = os.fork()
-                if process == 0:
-                    signal.set_wakeup_fd(-1)
-                    child(command)
-                running[process] = command["id"]
+                _begin(json.loads(line), running)
         _report(running)
+
+
+def _begin(command: dict[str, Any], running: dict[int, int]) -> None:
+    if "wake" in command:
+        process = next(process for process, number in running.items() if number == command["wake"])
+        os.kill(process, signal.SIGCONT)
+        return
+    process = os.fork()
+    if process == 0:
+        signal.set_wakeup_fd(-1)
+        child(command)
+    running[process] = command["id"]
 
 
 def _report(running: dict[int, int]) -> None:
     while running:
-        process, status = os.waitpid(-1, os.WNOHANG)
+        process, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
         if process == 0:
             return
-        report = {"id": running.pop(process), "status": os.waitstatus_to_exitcode(status)}
+        if os.WIFSTOPPED(status):
+            report = {"id": running[process], "status": -signal.SIGSTOP}
+        else:
+            report = {"id": running.pop(process), "status": os.waitstatus_to_exitcode(status)}
         os.write(1, json.dumps(report).encode() + b"\n")
 
 
