@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,24 @@ def test_what_would_be_sent_is_said_and_nothing_is_sent(folder: Path) -> None:
     assert status == 0
     assert "& 'Restart-Service' -Name 'Spooler' -PassThru" in output
     assert "Nothing was run." in output
+
+
+def test_what_an_mcp_server_offers_without_an_entry_is_named(tmp_path: Path) -> None:
+    program = Path(__file__).parents[2] / "services" / "executor" / "tests" / "mcp_server.py"
+    entry = TEAM.replace("shop.carts", "tickets.show").replace(
+        "shop: {type: text, enum: [north, south],", "shop: {type: text,"
+    )
+    entry = entry.replace(
+        '{name: ssh.command, argv: [carts, --shop, "{shop}"]}', "{name: mcp, server: tickets, tool: ticket}"
+    )
+    server = f"mcp_servers: {{tickets: {{command: {json.dumps([sys.executable, str(program)])}}}}}\n"
+    (tmp_path / "tickets.yaml").write_text(entry.replace("tools:\n", server + "tools:\n"))
+    found = asked("mcp", "tickets", "--dir", str(tmp_path))
+    assert found["offered"] == ["close_ticket", "flood", "ticket"]
+    assert found["undeclared"] == ["close_ticket", "flood"]
+    status, output = run("mcp", "tickets", "--dir", str(tmp_path))
+    assert (status, "3 offered, 2 without an entry" in output) == (0, True)
+    assert run("mcp", "none")[0] == 2
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 import types
 from importlib.metadata import EntryPoint
@@ -89,6 +90,11 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
         without(tool_scene.tool("team.do", SAY, tool_scene.WRITE, parameters=WORD), "unverified")
         | {"verification": {"tool": "team.look"}},
         "verification: there is no tool team.look",
+    ),
+    "probe without a verdict": (
+        without(tool_scene.tool("team.do", SAY, tool_scene.WRITE, parameters=WORD), "unverified")
+        | {"verification": {"tool": "tcp.connect", "arguments": {"port": 80}}},
+        "verification: tcp.connect says neither pass nor fail",
     ),
     "probe's argument": (
         without(tool_scene.tool("team.do", SAY, tool_scene.WRITE, parameters=WORD), "unverified")
@@ -186,6 +192,13 @@ def test_the_schema_is_written_anew_when_the_form_changes() -> None:
         assert [error.message for error in validator.iter_errors(yaml.safe_load(text))] == [], name
     broken = yaml.safe_load(tool_scene.text(without(GOOD, "effect")))
     assert list(validator.iter_errors(broken))
+
+
+def test_the_files_of_the_how_to_are_taken() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "how-to" / "add-a-tool.md").read_text("utf-8")
+    examples = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    found = read_catalogue({**packaged_texts(), **{f"{n}.yaml": text for n, text in enumerate(examples)}})
+    assert {"shop.open_carts", "shop.freeze_carts", "tickets.show"} <= {entry.name for entry in found}
 
 
 def test_another_catalogue_has_another_version() -> None:

@@ -124,6 +124,14 @@ async def test_an_argument_of_a_described_command_is_one_word(ssh_host, drivers:
     assert not (ssh_host.root / "canary").exists()
 
 
+async def test_a_described_probe_says_pass_or_fail(ssh_host, drivers: Drivers) -> None:
+    driver = {"name": "ssh.command", "argv": ["echo", "{word}"], "expect": "frozen"}
+    catalogue = tool_scene.catalogue(tool_scene.tool("team.probe", driver, parameters=ARGUMENT))
+    for word, status in (("frozen", Judgement.PASS), ("open", Judgement.FAIL)):
+        found = await tool_scene.run(drivers, catalogue, "team.probe", ssh_host.asset(), word=word)
+        assert found.verdict.status is status
+
+
 POWERSHELL = """#!{python}
 # A stand-in for PowerShell, which cannot run here: it takes the command out of -EncodedCommand and splits it by
 # PowerShell's rules for texts in single quotes, written anew, and shows the words. It runs nothing.

@@ -83,6 +83,23 @@ def check(
             raise typer.Exit(1)
 
 
+@app.command("mcp")
+def show_mcp(
+    server: Annotated[str, typer.Argument(metavar="SERVER", help="A server that a file of the catalogue names.")],
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """What an MCP server offers, and what of it nobody can call because the catalogue gives it no effect and risk."""
+    with reporting(as_json):
+        found = _ask(folder, "mcp", "--", server)
+        if as_json:
+            write_json(found)
+            return
+        from opswire.cli.views.tools import print_offered
+
+        print_offered(terminal(), found)
+
+
 @app.command("try")
 def try_tool(
     tool: Tool,

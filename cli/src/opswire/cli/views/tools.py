@@ -60,6 +60,14 @@ def print_check(console: Console, found: dict[str, Any]) -> None:
         console.print(Text(f"The catalogue holds; {found['tools']} tools.", "green"))
 
 
+def print_offered(console: Console, found: dict[str, Any]) -> None:
+    """A line for each tool of a server; those that the catalogue does not hold are marked."""
+    for name in found["offered"]:
+        mark = Text("  no entry: cannot be called", "yellow") if name in found["undeclared"] else Text("")
+        console.print(visible(name).append_text(mark))
+    console.print(Text(f"{len(found['offered'])} offered, {len(found['undeclared'])} without an entry.", "dim"))
+
+
 def print_rehearsal(console: Console, found: dict[str, Any]) -> None:
     """What would be sent, by what it would be seen, and what would undo it."""
     effect = Text(found["effect"], COLOURS.get(found["effect"], ""))

@@ -1,13 +1,15 @@
 """`python -m opswire.executor.toolbox`: the tool catalogue for the command line, which imports no service.
 
 `list [--intent I] [--asset-type T]`, `show TOOL`, `check [FILE...]`, `try TOOL [NAME=VALUE...]` (nothing is run),
-`schema` and `schema write`. One JSON document. `OPSWIRE_CATALOGUE_DIR` names a team's own folder, as for the service.
+`mcp SERVER` (what it offers is asked of it), `schema` and `schema write`. One JSON document. `OPSWIRE_CATALOGUE_DIR`
+names a team's own folder, as for the service.
 Ends with status 2 and `{"error": {"message", "advice"}}` where it cannot do what it was asked.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import sys
@@ -19,12 +21,15 @@ from opswire.chassis.errors import OpswireError
 from opswire.contracts.taxonomy import IntentName
 from opswire.executor.adapters.catalogue_files import CatalogueFiles
 from opswire.executor.adapters.rehearsal import rehearsed
+from opswire.executor.adapters.secrets import secrets_of
 from opswire.executor.errors import BadArgumentError, BadCatalogueError
 from opswire.executor.rules.catalogue import Catalogue, Entry
 from opswire.executor.rules.catalogue_reading import read_catalogue
 from opswire.executor.rules.catalogue_schema import NAME, schema_text
+from opswire.executor.rules.driver_settings import McpTool
 from opswire.executor.rules.packaged import packaged_texts
 from opswire.executor.rules.parameters import Parameter, Value
+from opswire.executor.settings import ExecutorSettings
 
 CANNOT = 2
 
@@ -68,6 +73,24 @@ def checked(files: Sequence[Path], folder: Path | None) -> dict[str, Any]:
     return {"tools": sum(found.origins[entry.name] in texts for entry in found), "faults": []}
 
 
+def offered(catalogue: Catalogue, name: str) -> dict[str, Any]:
+    """What an MCP server of the catalogue offers, and what of it nobody can call: the catalogue gives it no effect.
+
+    Raises BadArgumentError and what reaching the server raises.
+    """
+    # Imported here: the library takes most of a second.
+    from opswire.executor.adapters.mcp_client import McpTools, undeclared
+
+    server = catalogue.mcp_servers.get(name)
+    if server is None:
+        raise BadArgumentError(f"the catalogue names no MCP server {name!r}")
+    settings = ExecutorSettings()
+    secrets = secrets_of(settings.drivers().credentials_dir, settings.vault())
+    found = asyncio.run(McpTools(settings.drivers(), secrets).offered(name, server))
+    drivers = [entry.driver for entry in catalogue if isinstance(entry.driver, McpTool)]
+    return {"server": name, "offered": found, "undeclared": undeclared(found, name, drivers)}
+
+
 def arguments_of(entry: Entry, words: Sequence[str]) -> dict[str, Value]:
     """`name=value` words as the arguments that the tool takes. Raises BadArgumentError."""
     found: dict[str, Value] = {}
@@ -109,6 +132,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     trying = commands.add_parser("try")
     trying.add_argument("tool")
     trying.add_argument("arguments", nargs="*")
+    commands.add_parser("mcp").add_argument("server")
     commands.add_parser("schema").add_argument("what", nargs="?", choices=["write"])
     return parser.parse_args(arguments)
 
@@ -124,6 +148,8 @@ def _answer(options: argparse.Namespace, folder: Path | None) -> dict[str, Any]:
     catalogue = CatalogueFiles(folder).current
     if options.command == "list":
         return listed(catalogue, options.intent, options.asset_type)
+    if options.command == "mcp":
+        return offered(catalogue, options.server)
     if options.command == "show":
         return shown(catalogue, options.tool)
     return rehearsed(catalogue, options.tool, arguments_of(catalogue.entry(options.tool), options.arguments))

@@ -34,7 +34,7 @@ class CatalogueFiles:
         self.current = self._read()
 
     def on_change(self, take: Callable[[Catalogue], None]) -> None:
-        """Call `take` with every catalogue before it comes into force; it may raise BadCatalogueError to keep it out."""
+        """Call `take` with every catalogue before it is in force; it may raise BadCatalogueError to keep it out."""
         self._taken.append(take)
 
     @property

@@ -10,8 +10,8 @@ from opswire.executor.errors import CommandFailedError
 from opswire.executor.rules.cells import plain
 from opswire.executor.rules.driver_settings import SshCommand
 from opswire.executor.rules.parameters import check_argv
-from opswire.executor.rules.templates import filled_argv
-from opswire.executor.rules.tools import Record, Tool, ToolCall, ToolResult
+from opswire.executor.rules.templates import filled_argv, rendered
+from opswire.executor.rules.tools import Judgement, Record, Tool, ToolCall, ToolResult, Verdict
 
 LINES_MAX = 500
 
@@ -38,7 +38,10 @@ class CommandTools:
         async def run(call: ToolCall) -> ToolResult:
             argv = filled_argv(driver.argv, call.step.arguments)
             ended = await self._processes.run(call.needed_host(), argv, output_bytes_max, call.on_output)
-            return shown(call, argv, ended, driver.ok)
+            found = shown(call, argv, ended, driver.ok)
+            if driver.expect is None:
+                return found
+            return judged(found, ended.stdout, str(rendered(driver.expect, call.step.arguments)))
 
         return run
 
@@ -58,3 +61,10 @@ def shown(call: ToolCall, argv: list[str], ended: Ended, ok: Collection[int] = (
         said = plain(" ".join(lines[-3:]), 300)
         raise CommandFailedError(f"{note} {said}".strip())
     return ToolResult(tuple(records), note)
+
+
+def judged(found: ToolResult, printed: str, expected: str) -> ToolResult:
+    """The same with a verdict: whether exactly what is expected was printed, apart from blanks around it."""
+    status = Judgement.PASS if printed.strip() == expected else Judgement.FAIL
+    said = plain(" ".join(printed.split()), 100) or "nothing"
+    return ToolResult(found.records, found.note, Verdict(status, f"it is {said}, {plain(expected, 100)} wanted"))

@@ -5,15 +5,14 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 
-from opswire.executor.adapters.command_tools import shown
+from opswire.executor.adapters.command_tools import judged, shown
 from opswire.executor.adapters.remote_processes import Ended
 from opswire.executor.adapters.ssh import Ssh
 from opswire.executor.errors import BadArgumentError
-from opswire.executor.rules.cells import plain
 from opswire.executor.rules.driver_settings import WindowsCommand
 from opswire.executor.rules.parameters import Value
-from opswire.executor.rules.templates import filled_argv, places
-from opswire.executor.rules.tools import Judgement, Tool, ToolCall, ToolResult, Verdict
+from opswire.executor.rules.templates import filled_argv, places, rendered
+from opswire.executor.rules.tools import Tool, ToolCall, ToolResult
 
 # PowerShell ends a text in single quotes at any of these, not only at the one on the keyboard.
 SINGLE_QUOTES = "'\u2018\u2019\u201a\u201b"
@@ -38,16 +37,11 @@ class Windows:
             result = await self._ssh.run(call.needed_host(), argv)
             ended = Ended(result.exit_status, result.stdout, result.stderr, cut=False)
             found = shown(call, filled_argv(driver.argv[:1], call.step.arguments), ended)
-            return found if driver.expect is None else _judged(found, result.stdout, driver.expect)
+            if driver.expect is None:
+                return found
+            return judged(found, result.stdout, str(rendered(driver.expect, call.step.arguments)))
 
         return run
-
-
-def _judged(found: ToolResult, printed: str, expected: str) -> ToolResult:
-    said = " ".join(printed.split())
-    status = Judgement.PASS if said == expected else Judgement.FAIL
-    verdict = Verdict(status, f"it is {plain(said, 100) or 'nothing'}, {expected} wanted")
-    return ToolResult(found.records, found.note, verdict)
 
 
 def quoted(argument: str) -> str:

@@ -10,7 +10,14 @@ from typing import Any
 import yaml
 from opswire.executor.errors import BadCatalogueError
 from opswire.executor.rules.catalogue import READS, CallTemplate, Catalogue, CatalogueFile, Entry
-from opswire.executor.rules.driver_settings import McpServer, McpTool, PrometheusQuery, SqlQuery, templates_of
+from opswire.executor.rules.driver_settings import (
+    McpServer,
+    McpTool,
+    PrometheusQuery,
+    SqlQuery,
+    gives_verdict,
+    templates_of,
+)
 from opswire.executor.rules.templates import places
 from pydantic import ValidationError
 
@@ -127,6 +134,8 @@ def _faults_between(entry: Entry, entries: Mapping[str, Entry], servers: Mapping
             continue
         if field == "verification" and target.effect not in READS:
             faults.append(f"{field}: {call.tool} changes something itself")
+        elif field == "verification" and not gives_verdict(target.driver):
+            faults.append(f"{field}: {call.tool} says neither pass nor fail; give its driver `expect`")
         faults += [f"{field}: {fault}" for fault in _faults_of_call(call, target, known)]
     return faults
 

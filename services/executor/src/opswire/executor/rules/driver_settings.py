@@ -64,6 +64,8 @@ class SshCommand(_Settings):
     argv: Argv
     ok: Annotated[list[Annotated[int, Field(ge=0, le=255)]], Field(min_length=1, max_length=16)] = [0]
     """The exit statuses with which it has done its work."""
+    expect: Template | None = None
+    """For a probe: what must be printed, apart from blanks around it."""
 
 
 class WindowsCommand(_Settings):
@@ -198,6 +200,25 @@ AnyDriver = (
     | PythonFunction
 )
 Driver = Annotated[AnyDriver, Field(discriminator="name")]
+
+
+OWN_PROBES = frozenset(
+    {
+        "service.verify",
+        "service.verify_scale",
+        "file.verify",
+        "file.verify_absent",
+        "release.verify",
+        "data.verify",
+    }
+)
+
+
+def gives_verdict(driver: AnyDriver) -> bool:
+    """Whether a tool over this driver can say pass or fail, so that it may verify another one."""
+    if isinstance(driver, SshCommand | WindowsCommand | RestCall | KubernetesCall):
+        return bool(driver.expect)
+    return driver.name in OWN_PROBES or isinstance(driver, PythonFunction)
 
 
 def least_effect(driver: AnyDriver) -> Effect:
