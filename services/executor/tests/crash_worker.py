@@ -145,7 +145,7 @@ async def quiet(_: Exception) -> None:
 
 
 async def work(command: dict[str, Any]) -> None:
-    """Proceed with one request until it has its outcome, or people are waited for; tell the number of points and end."""
+    """Proceed with one request until it has its outcome, or people are waited for; tell the points, and end."""
     client = WireClient()
     await client.connect(command["url"], max_reconnect_attempts=-1, reconnect_time_wait=AGAIN_S, error_cb=quiet)
     publisher = Publisher(client)

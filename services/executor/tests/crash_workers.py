@@ -31,7 +31,7 @@ class Workers:
         self._reading = asyncio.create_task(self._read())
 
     async def run(self, command: dict[str, Any]) -> tuple[int, int]:
-        """One executor's life: its number and exit status; -9 where it was killed, STOPPED where it waits for `wake`."""
+        """One executor's life: its number and exit status: -9 where it was killed, STOPPED until `wake`."""
         number = next(self._ids)
         return number, await self._tell(number, command | {"id": number})
 

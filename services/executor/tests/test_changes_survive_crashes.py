@@ -5,8 +5,8 @@ or a message, or the broker killed there. The first falls on another point in ev
 executors live, and what stands in the broker is compared with what the tools really did; the audit trail, which is
 written all the while, verifies.
 
-200 runs here; `just faults` does 5,000 (`OPSWIRE_CRASH_RUNS`). A failure prints its seed: `OPSWIRE_CRASH_SEED` plays the
-same faults again.
+200 runs here; `just faults` does 5,000 (`OPSWIRE_CRASH_RUNS`). A failure prints its seed: `OPSWIRE_CRASH_SEED` plays
+the same faults again.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ async def auditor(crashing: Crashing, tmp_path: Path) -> AsyncIterator[Auditor]:
 
 
 async def played(crashing: Crashing, faults: Iterable[Fault], first_only: bool = False) -> dict[int, str]:
-    """One request for each fault, some at once; what was found, by request. `first_only` ends with the first finding."""
+    """One request for each fault, some at once; what was found, by request. `first_only` ends with the first."""
     waiting = enumerate(faults)
     found: dict[int, str] = {}
 
