@@ -11,14 +11,13 @@ from opswire.contracts.findings import AlertSummary
 from opswire.contracts.taxonomy import INTENTS, Effect, IntentName
 from opswire.contracts.types import FinishStatus
 from opswire.executor.errors import (
-    ApprovalRequiredError,
     IncompleteRequestError,
     NoAutomaticPlanError,
     OutOfScopeError,
     PathRefusedError,
     TooManyTargetsError,
 )
-from opswire.executor.rules.automatic import AUTOMATIC
+from opswire.executor.rules.automatic import AUTOMATIC, CHANGES
 from opswire.executor.usecases.plan import PLANNERS, make_plan
 from opswire.executor.usecases.words import filter_words
 
@@ -58,28 +57,25 @@ def outline(plan):
 
 
 def test_every_automatic_intent_has_a_planner_and_help_knows_it() -> None:
-    assert tuple(PLANNERS) == AUTOMATIC
+    assert tuple(PLANNERS) == (*AUTOMATIC, *CHANGES)
     assert all(INTENTS[name].effect is Effect.READ for name in AUTOMATIC)
+    assert all(INTENTS[name].effect in (Effect.WRITE, Effect.DESTROY) for name in CHANGES)
 
 
 @pytest.mark.parametrize("intent", [name.value for name in IntentName])
 def test_every_intent_ends_in_a_plan_or_in_one_of_our_errors(make_context, web, intent: str) -> None:
     context = make_context(intent, assets=[web], entities=[("path", "/etc/hostname")])
-    expected = {
-        Effect.WRITE: ApprovalRequiredError,
-        Effect.DESTROY: ApprovalRequiredError,
-        Effect.NONE: OutOfScopeError,
-        Effect.READ: NoAutomaticPlanError,
-    }[INTENTS[IntentName(intent)].effect]
-    if IntentName(intent) not in AUTOMATIC:
-        with pytest.raises(OpswireError) as caught:
-            make_plan(context)
-        assert type(caught.value) is expected
-        assert len(str(caught.value)) > 20
+    name = IntentName(intent)
+    if name in AUTOMATIC:
+        plan = make_plan(context)
+        assert plan.steps
+        assert all(step.effect is Effect.READ for step in plan.steps)
         return
-    plan = make_plan(context)
-    assert plan.steps
-    assert all(step.effect is Effect.READ for step in plan.steps)
+    with pytest.raises(OpswireError) as caught:
+        make_plan(context)
+    assert len(str(caught.value)) > 20
+    if name not in CHANGES:
+        assert type(caught.value) is (OutOfScopeError if name is IntentName.OUT_OF_SCOPE else NoAutomaticPlanError)
 
 
 def test_the_endings_have_the_codes_that_senders_see(make_context, web) -> None:
@@ -90,7 +86,7 @@ def test_the_endings_have_the_codes_that_senders_see(make_context, web) -> None:
             make_plan(make_context(intent, assets=assets))
         endings[intent] = (caught.value.failure.status, caught.value.failure.code)
     assert endings == {
-        "service.restart": (FinishStatus.REJECTED, "approval_required"),
+        "service.restart": (FinishStatus.NEEDS_CLARIFICATION, "incomplete_request"),
         "out_of_scope": (FinishStatus.REJECTED, "out_of_scope"),
         "diagnose.issue": (FinishStatus.NEEDS_HUMAN, "no_automatic_plan"),
         "status.check": (FinishStatus.NEEDS_CLARIFICATION, "incomplete_request"),
@@ -165,7 +161,7 @@ def test_a_port_that_is_none_is_not_probed(make_context, make_asset, port: str) 
 
 def test_more_than_32_steps_ask_for_fewer_targets(make_context, make_asset) -> None:
     hosts = [make_asset(f"web-{number}") for number in range(33)]
-    with pytest.raises(TooManyTargetsError, match="33 checks"):
+    with pytest.raises(TooManyTargetsError, match="33 steps"):
         make_plan(make_context("status.check", assets=hosts, selection="filtered"))
     assert len(make_plan(make_context("status.check", assets=hosts[:32])).steps) == 32
 

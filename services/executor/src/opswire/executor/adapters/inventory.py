@@ -6,7 +6,7 @@ from collections import Counter
 
 from opswire.contracts.findings import Asset
 from opswire.contracts.taxonomy import INTENTS
-from opswire.executor.rules.automatic import AUTOMATIC
+from opswire.executor.rules.automatic import AUTOMATIC, CHANGES
 from opswire.executor.rules.tools import Record, ToolCall, ToolResult
 
 # References to secrets and key material: of no use to a reader, and no part of an answer.
@@ -49,11 +49,18 @@ async def get_assets(call: ToolCall) -> ToolResult:
 
 
 async def describe_help(call: ToolCall) -> ToolResult:
-    """The kinds of request that are answered without a person, with an example each."""
+    """The kinds of request that have a plan, with an example each; those at the end wait for people."""
     del call
+    examples = {name: INTENTS[name].example for name in AUTOMATIC} | CHANGES
     return ToolResult(
         tuple(
-            {"intent": name.value, "means": INTENTS[name].means, "example": INTENTS[name].example} for name in AUTOMATIC
+            {
+                "intent": name.value,
+                "means": INTENTS[name].means,
+                "example": example,
+                "changes something": name in CHANGES,
+            }
+            for name, example in examples.items()
         )
     )
 
