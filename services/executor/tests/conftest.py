@@ -98,6 +98,7 @@ class SshHost:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     lost: asyncio.Event = field(default_factory=asyncio.Event)
     forwarding: bool = True
+    pids: list[int] = field(default_factory=list)
     outlives: bool = False
     """Commands go on when their channel closes, as OpenSSH's do."""
 
@@ -167,6 +168,7 @@ async def _run_for_real(process: asyncssh.SSHServerProcess[bytes], host: SshHost
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
     )
+    host.pids.append(child.pid)
     host.begun.set()
     closed = asyncio.ensure_future(process.channel.wait_closed())
     work = asyncio.ensure_future(_pump(process, child))

@@ -72,6 +72,17 @@ async def test_at_the_deadline_the_whole_group_is_really_ended(ssh_host, drivers
         await gone(pid)
 
 
+async def test_a_command_that_is_cancelled_while_it_begins_is_ended_too(
+    ssh_host, drivers: Drivers, lasting: None
+) -> None:
+    running = asyncio.create_task(RemoteProcesses(drivers.ssh).run(ssh_host.asset(), ["sleep", "600"], 1_000))
+    await asyncio.wait_for(ssh_host.begun.wait(), 20)
+    running.cancel()  # the host runs it, and has not told us its pid yet, or just has
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await gone(ssh_host.pids[0])
+
+
 async def test_without_our_kill_the_command_would_live_on(ssh_host, drivers: Drivers, lasting: None) -> None:
     """What the test above stands on: this server ends nothing by itself."""
     processes = RemoteProcesses(drivers.ssh)

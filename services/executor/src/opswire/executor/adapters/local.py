@@ -7,6 +7,7 @@ import os
 import signal
 from contextlib import suppress
 
+from opswire.executor.adapters.remote_processes import finished
 from opswire.executor.adapters.settings import DriverSettings
 from opswire.executor.adapters.together import together
 from opswire.executor.errors import CommandFailedError, LocalRefusedError
@@ -45,8 +46,25 @@ class Local:
 
 
 async def _run(argv: list[str], bytes_max: int) -> tuple[int, str, bool]:
+    # In a task of its own: cancelled while it is begun, the library would end the program and not what it started.
+    beginning = asyncio.create_task(_begin(argv))
     try:
-        process = await asyncio.create_subprocess_exec(
+        process = await asyncio.shield(beginning)
+    except asyncio.CancelledError:
+        await finished(_end_begun(beginning))
+        raise
+    assert process.stdout is not None
+    try:
+        (kept,) = await together(_kept(process.stdout, bytes_max))
+        await process.wait()
+    finally:
+        await _end(process)
+    return process.returncode or 0, kept[:bytes_max].decode("utf-8", "replace"), len(kept) > bytes_max
+
+
+async def _begin(argv: list[str]) -> asyncio.subprocess.Process:
+    try:
+        return await asyncio.create_subprocess_exec(
             *argv,
             env=ENVIRONMENT,
             cwd="/",
@@ -57,16 +75,18 @@ async def _run(argv: list[str], bytes_max: int) -> tuple[int, str, bool]:
         )
     except (OSError, ValueError) as error:
         raise CommandFailedError(f"{plain(argv[0], 100)} cannot be started here: {error}") from None
-    assert process.stdout is not None
-    try:
-        (kept,) = await together(_kept(process.stdout, bytes_max))
-        await process.wait()
-    finally:
-        # Its whole group, also what it left in the background.
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
-    return process.returncode or 0, kept[:bytes_max].decode("utf-8", "replace"), len(kept) > bytes_max
+
+
+async def _end_begun(beginning: asyncio.Task[asyncio.subprocess.Process]) -> None:
+    with suppress(CommandFailedError):
+        await _end(await beginning)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """End its whole group, also what it left in the background."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
 
 
 async def _kept(reader: asyncio.StreamReader, bytes_max: int) -> bytes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import asyncssh
 from opswire.contracts.findings import Asset
@@ -29,6 +30,8 @@ exit 1
 END_S = 8.0
 """How long ending a command on its host may take, in seconds. Whoever cancelled it waits for that."""
 PID_BYTES_MAX = 32
+
+_Begun = tuple[asyncssh.SSHClientProcess[bytes], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +65,37 @@ class RemoteProcesses:
         quoted(argv)
         command = f"exec {quoted(['sh', '-c', _ANNOUNCE, 'sh', *argv])}"
         async with self._ssh.connected(host) as connection:
-            process = await start_process(connection, host, command)
-            group = 0
+            process, group = await self._begun(connection, host, command)
             try:
-                group = _group(await process.stdout.readline(), host)
                 kept = _Kept(output_bytes_max, on_output)
                 stdout, stderr = await together(kept.read(process.stdout), kept.read(process.stderr))
                 await process.wait_closed()
             except (asyncssh.Error, OSError) as error:
                 raise connection_broke(host, error) from error
             finally:
-                if process.exit_status is None and group:
-                    await _finished(self._end(host, group))
+                if process.exit_status is None:
+                    await finished(self._end(host, group))
                 process.close()
             status = process.exit_status
             return Ended(-1 if status is None else status, stdout, stderr, kept.cut)
+
+    async def _begun(self, connection: asyncssh.SSHClientConnection, host: Asset, command: str) -> _Begun:
+        """The command and its process group. Cancelled in between, the host may run it already: it is ended there."""
+        beginning = asyncio.create_task(_begin(connection, host, command))
+        try:
+            return await asyncio.shield(beginning)
+        except asyncio.CancelledError:
+            await finished(self._end_begun(host, beginning))
+            raise
+
+    async def _end_begun(
+        self, host: Asset, beginning: asyncio.Task[tuple[asyncssh.SSHClientProcess[bytes], int]]
+    ) -> None:
+        with suppress(ToolError, TimeoutError):
+            async with asyncio.timeout(END_S):
+                process, group = await beginning
+                await self._end(host, group)
+                process.close()
 
     async def _end(self, host: Asset, group: int) -> None:
         """End a process group of the host. It is tried once; a host that is gone has ended it, or nobody can."""
@@ -107,9 +126,17 @@ class _Kept:
         return b"".join(chunks).decode("utf-8", "replace")
 
 
-async def _finished(work: object) -> None:
+async def _begin(connection: asyncssh.SSHClientConnection, host: Asset, command: str) -> _Begun:
+    process = await start_process(connection, host, command)
+    try:
+        return process, _group(await process.stdout.readline(), host)
+    except (asyncssh.Error, OSError) as error:
+        raise connection_broke(host, error) from error
+
+
+async def finished(work: Coroutine[Any, Any, None]) -> None:
     """Wait for work that must be done although we are being cancelled."""
-    task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+    task = asyncio.ensure_future(work)
     while not task.done():
         with suppress(asyncio.CancelledError):
             await asyncio.shield(task)
