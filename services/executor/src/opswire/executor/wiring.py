@@ -27,7 +27,7 @@ from opswire.executor.usecases.decide import Deciding
 from opswire.executor.usecases.execute import Executor
 from opswire.executor.usecases.guard import Guard
 from opswire.executor.usecases.outcomes import StepOutcome
-from opswire.executor.usecases.proceed import Proceed
+from opswire.executor.usecases.proceed import Proceed, ProposesPlans
 from opswire.executor.usecases.run import call_of, run_step, running_until
 from opswire.executor.usecases.story import Key
 from opswire.executor.usecases.touched import Invalidations, invalidate_touched
@@ -61,7 +61,7 @@ class Wiring:
         self._assets = CurrentAssets(client)
         self._locks = Locks(client, service.sender.publisher)
 
-    def proceed(self, make_plan: MakePlan) -> Proceed:
+    def proceed(self, make_plan: MakePlan, propose: ProposesPlans | None = None) -> Proceed:
         """What every handler calls."""
         deciding = Deciding(self._rules.people, self._rules.policy)
         guard = Guard(
@@ -83,6 +83,7 @@ class Wiring:
             executor=executor,
             schedule=self._schedule,
             waiting=self._waiting,
+            propose=propose,
         )
         self._modes.on_stopped.append(proceed.running.end_all)
         return proceed

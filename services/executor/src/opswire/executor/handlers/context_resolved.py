@@ -36,7 +36,7 @@ class HandleContextResolved:
         people are waited for.
         """
         proceed, key = self._proceed(), Key(delivery.variables["source"], context.request_id)
-        plan = proceed.make_plan(context)
+        plan = await proceed.plan_of(key, context)
         if not reaches_out(plan):
             answer = await run_plan(plan, context, self._tools, context.deadline_ns)
         elif proceed.may_read_at_once(key, plan, context):

@@ -43,6 +43,16 @@ from opswire.executor.usecases.story import Key, Round, Story
 ROUNDS_MAX = 20
 
 
+class ProposesPlans(Protocol):
+    """Makes the plans of requests that have no single obvious one, by asking a model."""
+
+    def serves(self, context: ContextResolved) -> bool:
+        """Whether this request's plan is for it to make. Microseconds; nobody is asked."""
+
+    async def __call__(self, key: Key, context: ContextResolved) -> PlanMade:
+        """A plan, another one each time perhaps: only the first that is on record counts. Raises as `make_plan`."""
+
+
 class Stories(Journal, Protocol):
     """The facts of requests, read as a whole and added to."""
 
@@ -70,7 +80,10 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Proceed:
-    """One per process. `schedule` has the broker tick when a moment (nanoseconds since 1970) is over."""
+    """One per process. `schedule` has the broker tick when a moment (nanoseconds since 1970) is over.
+
+    `make_plan` gives the same plan for the same context; `propose` makes the others, where there is a model.
+    """
 
     journal: Stories
     make_plan: Callable[[ContextResolved], PlanMade]
@@ -81,8 +94,27 @@ class Proceed:
     executor: Executor
     schedule: Callable[[int], Awaitable[None]]
     waiting: Callable[[Key, ApprovalRequested], Awaitable[None]]
+    propose: ProposesPlans | None = None
     running: Running = field(default_factory=Running)
     clock_ns: Callable[[], int] = time.time_ns
+
+    async def plan_of(self, key: Key, context: ContextResolved) -> PlanMade:
+        """The plan of a context that came. A proposed one is put on record first: it could not be made a second time.
+
+        Raises as `make_plan`, and RetryableError.
+        """
+        if self.propose is None or not self.propose.serves(context):
+            return self.make_plan(context)
+        story = await self.journal.read(key)
+        plan = story.plan
+        if plan is None:
+            plan, _ = await self.journal.add(key, PLAN_MADE, await self.propose(key, context))
+        return plan
+
+    async def _new_plan(self, key: Key, context: ContextResolved) -> PlanMade:
+        if self.propose is None or not self.propose.serves(context):
+            return self.make_plan(context)
+        return await self.propose(key, context)
 
     def may_read_at_once(self, key: Key, plan: PlanMade, context: ContextResolved) -> bool:
         """Whether the plan only reads, and the policy and the mode let it. Anything else takes the way by the facts."""
@@ -161,7 +193,7 @@ class Proceed:
         return await self._run(story, agreed.asked.plan, context, agreed, agreed.asked.deadline_ns, mark)
 
     async def _first(self, story: Story, context: ContextResolved, mark: Callable[[], Mark]) -> RequestFinished | None:
-        plan = story.plan or self.make_plan(context)
+        plan = story.plan or await self._new_plan(story.key, context)
         now_ns = self.clock_ns()
         with span("judge", Stage.POLICY) as current:
             verdict = judge(self.policy(), plan, context, story.key.source, now_ns)
@@ -210,7 +242,7 @@ class Proceed:
         if agreed.asked.round >= ROUNDS_MAX or now_ns >= agreed.asked.expires_ns:
             raise error
         context = await refreshed(context, None, self.assets)
-        plan = self.make_plan(context)
+        plan = await self._new_plan(story.key, context)
         verdict = judge(self.policy(), plan, context, story.key.source, now_ns)
         if verdict.kind is Kind.REFUSE:
             raise PolicyRefusedError(" ".join(reason.sentence for reason in verdict.reasons)[:1_000])
