@@ -7,6 +7,7 @@ from opswire.executor.errors import PathRefusedError
 from opswire.executor.rules.cells import counted, listed, plain
 from opswire.executor.rules.paths import check_path
 from opswire.executor.rules.readings import (
+    as_groups,
     duration,
     read_filesystems,
     read_load,
@@ -107,6 +108,23 @@ def test_supervisor_states_with_pids() -> None:
         ("broken", "failed", None),
     ]
     assert found[0].detail == "up 1 day, 0:01:02"
+
+
+def test_a_group_is_one_line_and_its_faults_are_shown() -> None:
+    text = (
+        "checkout                RUNNING   pid 7, uptime 0:01:02\n"
+        "mailer:mailer-01        RUNNING   pid 8, uptime 0:01:02\n"
+        "mailer:mailer-02        FATAL     Exited too quickly\n"
+        "mailer:mailer-03        STOPPED   Not started\n"
+        "alone:alone             STOPPED   Not started\n"
+    )
+    found = as_groups(read_supervisor(text))
+    assert [(reading.unit, reading.state, reading.detail) for reading in found] == [
+        ("checkout", "running", "up 0:01:02"),
+        ("mailer", "running", "1 of 3 processes run"),
+        ("mailer:mailer-02", "failed", "Exited too quickly"),
+        ("alone:alone", "stopped", "Not started"),
+    ]
 
 
 def test_systemd_properties() -> None:

@@ -76,7 +76,7 @@ async def real(folder: Path) -> AsyncIterator[tuple[int, list[str]]]:
 async def _has_scraped(client: httpx.AsyncClient, target: str) -> bool:
     try:
         answer = await client.get(f"http://{target}/api/v1/query", params={"query": "prometheus_build_info"})
-        return bool(answer.json()["data"]["result"])
+        return answer.is_success and bool(answer.json()["data"]["result"])
     except httpx.TransportError:
         return False
 

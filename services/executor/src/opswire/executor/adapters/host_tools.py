@@ -17,6 +17,7 @@ from opswire.executor.rules.names import is_unit
 from opswire.executor.rules.readings import (
     Filesystem,
     UnitReading,
+    as_groups,
     duration,
     read_filesystems,
     read_load,
@@ -73,7 +74,7 @@ class HostTools:
     async def _units(self, host: Asset, manager: str) -> list[UnitReading]:
         if manager != "systemd":
             result = await self._ssh.run(host, ["supervisorctl", "status"])
-            readings = read_supervisor(result.stdout)
+            readings = as_groups(read_supervisor(result.stdout))
             if readings or manager == "supervisor":
                 return readings
         argv = ["systemctl", "list-units", "--type=service", "--state=failed", "--plain", "--no-legend", "--no-pager"]

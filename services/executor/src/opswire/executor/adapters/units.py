@@ -6,7 +6,7 @@ from opswire.contracts.findings import Asset
 from opswire.executor.adapters.ssh import CommandResult, Ssh
 from opswire.executor.errors import CommandFailedError
 from opswire.executor.rules.cells import plain
-from opswire.executor.rules.readings import UnitReading, read_supervisor, read_systemd
+from opswire.executor.rules.readings import UnitReading, group_reading, read_supervisor, read_systemd
 from opswire.executor.rules.tools import Record
 
 NOT_FOUND = 127
@@ -55,8 +55,7 @@ class Units:
         members = await self.group(host, unit) if ":" not in unit else []
         if not members:
             return UnitReading(unit, UNKNOWN_STATE, None, "no such unit")
-        alive = sum(member.state == "running" for member in members)
-        return UnitReading(unit, "running" if alive else "stopped", None, f"{alive} of {len(members)} processes run")
+        return group_reading(unit, members)
 
     async def _of_systemd(self, host: Asset, unit: str) -> UnitReading:
         argv = ["systemctl", "show", f"--property={SYSTEMD_PROPERTIES}", "--", unit]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 _SUPERVISOR = re.compile(r"^(?P<unit>\S+)\s+(?P<state>[A-Z]+)\b\s*(?P<detail>.*)$")
@@ -60,6 +61,32 @@ def read_supervisor(text: str) -> list[UnitReading]:
         detail = f"up {uptime[1].strip()}" if uptime else match["detail"].strip()
         found.append(UnitReading(match["unit"], _SUPERVISOR_STATES[match["state"]], _process(pid), detail))
     return found
+
+
+def as_groups(readings: Sequence[UnitReading]) -> list[UnitReading]:
+    """The units, with one line for a group of several processes; those of it that are neither up nor at rest stay.
+
+    A place of a group that nobody filled is no fault: how many run is for whoever scales it.
+    """
+    groups: dict[str, list[UnitReading]] = {}
+    for reading in readings:
+        group, colon, _ = reading.unit.partition(":")
+        groups.setdefault(group if colon else reading.unit, []).append(reading)
+    found: list[UnitReading] = []
+    for name, members in groups.items():
+        if len(members) == 1:
+            found += members
+            continue
+        found.append(group_reading(name, members))
+        found += [member for member in members if member.state not in ("running", "stopped")]
+    return found
+
+
+def group_reading(name: str, members: Sequence[UnitReading]) -> UnitReading:
+    """A group as one unit, without a pid of its own."""
+    alive = sum(member.state == "running" for member in members)
+    state = "running" if alive else "stopped"
+    return UnitReading(name, state, None, f"{alive} of {len(members)} processes run")
 
 
 def _process(match: re.Match[str] | None) -> int | None:
