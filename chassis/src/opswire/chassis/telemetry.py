@@ -213,6 +213,11 @@ def span(name: str, stage: Stage, attributes: dict[str, AttributeValue] | None =
     return Span(name, kind, parent.trace_id, parent.span_id, parent.request_key, found)
 
 
+def root(request_key: str, name: str, stage: Stage) -> Span:
+    """The first span of a new trace about a request, whatever encloses the caller: what no message of it led to."""
+    return Span(name, "INTERNAL", new_trace_id(), None, request_key, {"opswire.stage": stage})
+
+
 def remote_child(
     name: str, traceparent: str | None, request_key: str | None, attributes: dict[str, AttributeValue]
 ) -> Span:

@@ -11,6 +11,8 @@ from opswire.chassis.direct_get import newest_of, own_headers, sequence_of
 from opswire.chassis.errors import PoisonError, RetryableError
 from opswire.chassis.reading import read_message
 from opswire.chassis.sending import Sender
+from opswire.chassis.stages import Stage
+from opswire.chassis.telemetry import span
 from opswire.chassis.wire import WireClient
 from opswire.contracts.approval_decided import ApprovalDecided
 from opswire.contracts.approval_given import ApprovalGiven
@@ -55,8 +57,10 @@ class Journal:
 
     async def read(self, key: Key) -> Story:
         """Every fact of the request as it stands. Raises RetryableError when the broker cannot be asked."""
-        messages = await newest_of(self._client, FACTS, [_of(key)])
-        found = [each for message in messages if (each := _read(message)) is not None]
+        with span("read facts", Stage.EXECUTOR_COMPUTE) as current:
+            messages = await newest_of(self._client, FACTS, [_of(key)])
+            found = [each for message in messages if (each := _read(message)) is not None]
+            current.set("opswire.facts", len(found))
         by_route: dict[str, list[_Found]] = {route.stem: [] for route in _ROUTES}
         for each in found:
             by_route[each[0].stem].append(each)

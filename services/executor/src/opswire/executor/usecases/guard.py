@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from opswire.chassis.errors import DeadlineError
+from opswire.chassis.stages import Stage
+from opswire.chassis.telemetry import span
 from opswire.contracts.asset_changed import AssetChanged
 from opswire.contracts.context_resolved import ContextResolved
 from opswire.contracts.plan_made import PlanMade, Step
@@ -74,6 +76,21 @@ class Guard:
         is_first: bool,
     ) -> None:
         """Return only where the step may be begun now. Raises what refuses it; nothing was begun then."""
+        with span("check at the point of use", Stage.POLICY):
+            await self._check(key, plan, step, context, agreed, tokens, deadline_ns, is_first=is_first)
+
+    async def _check(
+        self,
+        key: Key,
+        plan: PlanMade,
+        step: Step,
+        context: ContextResolved,
+        agreed: Round | None,
+        tokens: dict[str, int],
+        deadline_ns: int,
+        *,
+        is_first: bool,
+    ) -> None:
         now_ns = self.clock_ns()
         if now_ns >= deadline_ns:
             raise DeadlineError("The deadline passed before the step could be begun.")

@@ -29,7 +29,7 @@ from opswire.executor.errors_of_changes import (
     CancelledByRequesterError,
     PolicyRefusedError,
 )
-from opswire.executor.rules.policy import Kind, Policy
+from opswire.executor.rules.policy import Kind, Policy, Verdict
 from opswire.executor.usecases.ask import asked, judge
 from opswire.executor.usecases.claims import GRACE_NS, Journal, Run, lost
 from opswire.executor.usecases.conclude import concluded
@@ -120,7 +120,7 @@ class Proceed:
         """Whether the plan only reads, and the policy and the mode let it. Anything else takes the way by the facts."""
         if changes(plan) or self.guard.mode.mode == "stopped":
             return False
-        return judge(self.policy(), plan, context, key.source, self.clock_ns()).kind is Kind.ALLOW
+        return self._judged(plan, context, key.source, self.clock_ns()).kind is Kind.ALLOW
 
     async def __call__(self, key: Key, mark: Callable[[], Mark]) -> RequestFinished | None:
         """The request's outcome, not published yet; None while people are waited for, or where it has one already.
@@ -173,6 +173,8 @@ class Proceed:
         if story.finish is not None or story.context is None:
             return None
         if story.cancelled is not None and not story.has_begun:
+            if story.round is not None and story.round.decided is None:
+                _trace_the_wait(story.round, "cancelled")
             raise CancelledByRequesterError("It was cancelled before anything was begun.")
         agreed = story.round
         if agreed is None:
@@ -195,9 +197,7 @@ class Proceed:
     async def _first(self, story: Story, context: ContextResolved, mark: Callable[[], Mark]) -> RequestFinished | None:
         plan = story.plan or await self._new_plan(story.key, context)
         now_ns = self.clock_ns()
-        with span("judge", Stage.POLICY) as current:
-            verdict = judge(self.policy(), plan, context, story.key.source, now_ns)
-            current.set("opswire.policy.verdict", verdict.kind.value)
+        verdict = self._judged(plan, context, story.key.source, now_ns)
         if verdict.kind is Kind.REFUSE and not story.has_begun:
             raise PolicyRefusedError(" ".join(reason.sentence for reason in verdict.reasons)[:1_000])
         if not story.has_begun:
@@ -208,6 +208,12 @@ class Proceed:
             return None
         return await self._run(story, plan, context, None, context.deadline_ns, mark)
 
+    def _judged(self, plan: PlanMade, context: ContextResolved, source: str, now_ns: int) -> Verdict:
+        with span("judge", Stage.POLICY) as current:
+            verdict = judge(self.policy(), plan, context, source, now_ns)
+            current.set("opswire.policy.verdict", verdict.kind.value)
+        return verdict
+
     async def _ask(self, key: Key, request: ApprovalRequested) -> None:
         variables = {"round": str(request.round)}
         standing, _ = await self.journal.add(key, APPROVAL_REQUESTED, request, request.deadline_ns, **variables)
@@ -217,7 +223,8 @@ class Proceed:
 
     async def _decide(self, story: Story, agreed: Round, context: ContextResolved) -> Round:
         """The round with its decision, where one is due and stands now."""
-        found = self.deciding.settlement(story.key, agreed, context)
+        with span("count approvals", Stage.POLICY):
+            found = self.deciding.settlement(story.key, agreed, context)
         if found.outcome == "waiting":
             return agreed
         now_ns = self.clock_ns()
@@ -229,7 +236,7 @@ class Proceed:
         variables = {"round": str(agreed.asked.round)}
         standing, is_ours = await self.journal.add(key, APPROVAL_DECIDED, found, agreed.asked.deadline_ns, **variables)
         if is_ours:
-            _trace_the_wait(agreed, standing)
+            _trace_the_wait(agreed, standing.outcome)
         return standing
 
     async def _changed(
@@ -243,7 +250,7 @@ class Proceed:
             raise error
         context = await refreshed(context, None, self.assets)
         plan = await self._new_plan(story.key, context)
-        verdict = judge(self.policy(), plan, context, story.key.source, now_ns)
+        verdict = self._judged(plan, context, story.key.source, now_ns)
         if verdict.kind is Kind.REFUSE:
             raise PolicyRefusedError(" ".join(reason.sentence for reason in verdict.reasons)[:1_000])
         number = agreed.asked.round + 1
@@ -259,7 +266,8 @@ class Proceed:
         deadline_ns: int,
         mark: Callable[[], Mark],
     ) -> RequestFinished | None:
-        run = Run(story.key, plan, context, agreed, deadline_ns, {}, dict(story.claims), dict(story.outcomes))
+        claims, outcomes = dict(story.claims), dict(story.outcomes)
+        run = Run(story.key, plan, context, agreed, deadline_ns, claims=claims, outcomes=outcomes)
         if story.cancelled is not None:
             run.ended.set()
         self.running.runs[story.key] = run
@@ -285,8 +293,8 @@ def _refuse_unless_granted(agreed: Round) -> None:
         raise errors[agreed.decided.outcome]
 
 
-def _trace_the_wait(agreed: Round, standing: ApprovalDecided) -> None:
-    """The time in which people were waited for, as one span from the asking to the decision."""
-    with span("wait for approval", Stage.APPROVAL_WAIT, {"opswire.approval.outcome": standing.outcome}) as current:
+def _trace_the_wait(agreed: Round, outcome: str) -> None:
+    """The time in which people were waited for, as one span from the asking to its end."""
+    with span("wait for approval", Stage.APPROVAL_WAIT, {"opswire.approval.outcome": outcome}) as current:
         current.start_ns = agreed.asked.asked_ns
-        current.set("opswire.approval.round", standing.round)
+        current.set("opswire.approval.round", agreed.asked.round)
