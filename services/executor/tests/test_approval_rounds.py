@@ -116,6 +116,7 @@ async def test_an_asset_that_changes_between_decision_and_begin_is_noticed(scene
             return await acquire(*given)
 
         release = scene.proceed.executor.locks.release
+        is_held = scene.proceed.executor.locks.is_held
 
     object.__setattr__(scene.proceed.executor, "locks", Changing())
     assert await scene.go_on(key) is None
@@ -153,6 +154,28 @@ async def test_an_approval_that_nobody_gives_expires_by_its_own_deadline(
     assert (finish.status, finish.reason, scene.effects) == ("expired", "approval_expired", [])
     assert await decision(scene, key) == ("expired", ["sam"])
     assert await scene.go_on(key) is None
+
+
+async def test_a_word_whose_key_is_entered_later_is_looked_at_again(
+    scene: Scene, service: Service, make_context, web, upstream_of
+) -> None:
+    ender = OverdueEnder(OpenRequests(service.bus.client, service.sender.facts), service.sender, scene.proceed)
+    known = scene.people_file.read_text()
+    key = await scene.request(make_context("service.restart", assets=[web]), change(1, web, "restart"))
+    await upstream_of(key)
+    assert await scene.go_on(key) is None
+    scene.people_file.write_text("people: []\n")
+    await scene.say(key, "sam")
+    assert await scene.go_on(key) is None
+    await ender.end_overdue()
+    await ender.look_again()
+    assert (await decision(scene, key), scene.effects) == (None, [])
+    scene.people_file.write_text(known)
+    await ender.look_again()
+    await until(lambda: not ender._looking)
+    finish = (await scene.story(key)).finish
+    assert finish is not None
+    assert (finish.status, scene.effects) == ("completed", ["restart"])
 
 
 async def test_a_request_that_waits_for_people_outlives_its_own_deadline(

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from change_scene import Scene
 from opswire.chassis.embedded.nats_server import NatsServer
 from opswire.chassis.facts import Facts
 from opswire.chassis.publisher import BrokerAwayError, Publisher
@@ -24,10 +28,11 @@ HOUR_NS = 3_600_000_000_000
 class Executor:
     """What one executor holds of the open requests."""
 
-    def __init__(self, client: WireClient, sender: Sender) -> None:
+    def __init__(self, client: WireClient, sender: Sender, directory: Path) -> None:
         self.client, self.sender = client, sender
         self.open_requests = OpenRequests(client, sender.facts)
-        self.ender = OverdueEnder(self.open_requests, sender)
+        service: Any = SimpleNamespace(bus=SimpleNamespace(client=client, request_json=None), sender=sender)
+        self.ender = OverdueEnder(self.open_requests, sender, Scene(service, directory).proceed)
 
     async def overdue(self, later_ns: int = 0) -> list[str]:
         return sorted(one.request_id for one in await self.open_requests.overdue(time.time_ns() + later_ns))
@@ -41,7 +46,7 @@ Start = Callable[[], Awaitable[Executor]]
 
 
 @pytest.fixture
-async def start(nats_server: NatsServer) -> AsyncIterator[Start]:
+async def start(nats_server: NatsServer, tmp_path: Path) -> AsyncIterator[Start]:
     clients: list[WireClient] = []
 
     async def started() -> Executor:
@@ -50,7 +55,8 @@ async def start(nats_server: NatsServer) -> AsyncIterator[Start]:
         clients.append(client)
         publisher = Publisher(client)
         await publisher.start()
-        return Executor(client, Sender("executor", client, publisher, Facts(client, publisher, FACTS)))
+        sender = Sender("executor", client, publisher, Facts(client, publisher, FACTS))
+        return Executor(client, sender, tmp_path / f"executor-{len(clients)}")
 
     yield started
     for client in clients:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from opswire.chassis.errors import Disposition, OpswireError, RejectedError
+from opswire.chassis.errors import Disposition, OpswireError, RejectedError, RetryableError
 from opswire.contracts.types import FinishStatus
 
 
@@ -40,12 +40,20 @@ class AssetChangedError(RejectedError):
     code = "asset_changed"
 
 
-class LockLostError(OpswireError):
-    """The lock of an asset went to somebody else: this process was paused for too long. Nothing more is begun."""
+class LockLostError(RetryableError):
+    """The lock of an asset went to another run, perhaps of the same request: this process was paused for too long.
+
+    Nothing more is begun and nothing is told: what became of the request is read anew.
+    """
 
     code = "lock_lost"
-    disposition = Disposition.REJECT
-    status = FinishStatus.FAILED
+
+
+class ClaimLapsedError(RejectedError):
+    """The time of the claim was over before its tool was begun: this process was paused. Nothing was done."""
+
+    code = "claim_lapsed"
+    status: ClassVar[FinishStatus] = FinishStatus.FAILED
 
 
 class ApprovalInvalidError(RejectedError):

@@ -41,20 +41,24 @@ class Locks:
         self._publisher = publisher
 
     async def acquire(
-        self, assets: Iterable[str], run_id: str, key: Key, expires_ns: int, wait_until_ns: int
-    ) -> dict[str, int]:
-        """The token of each asset's lock. Always taken in the same order, so that two requests never wait in a ring.
+        self, assets: Iterable[str], run_id: str, key: Key, holding_ns: int, deadline_ns: int, wait_until_ns: int
+    ) -> tuple[dict[str, int], int]:
+        """The token of each asset's lock, and until when all hold: `holding_ns` from now, `deadline_ns` at the latest.
 
-        Raises AssetBusyError where somebody else holds one until `wait_until_ns`, RetryableError.
+        Always taken in the same order, so that two requests never wait in a ring. Raises AssetBusyError where somebody
+        else holds one until `wait_until_ns`, RetryableError.
         """
         tokens: dict[str, int] = {}
+        held_until_ns = deadline_ns
         try:
             for asset_id in sorted(set(assets)):
-                tokens[asset_id] = await self._acquire_one(asset_id, run_id, key, expires_ns, wait_until_ns)
+                wanted = LockChanged(asset_id=asset_id, run_id=run_id, source=key.source, request_id=key.request_id)
+                tokens[asset_id], expires_ns = await self._acquire_one(wanted, holding_ns, deadline_ns, wait_until_ns)
+                held_until_ns = min(held_until_ns, expires_ns)
         except BaseException:
             await self.release(tokens)
             raise
-        return tokens
+        return tokens, held_until_ns
 
     async def release(self, tokens: dict[str, int]) -> None:
         """Free these locks where they are still held by these tokens. A lock that cannot be freed now expires."""
@@ -71,17 +75,19 @@ class Locks:
             found is not None and found.token == token for found, token in zip(standing, tokens.values(), strict=True)
         )
 
-    async def _acquire_one(self, asset_id: str, run_id: str, key: Key, expires_ns: int, wait_until_ns: int) -> int:
-        wanted = LockChanged(
-            asset_id=asset_id, run_id=run_id, source=key.source, request_id=key.request_id, expires_ns=expires_ns
-        )
+    async def _acquire_one(
+        self, wanted: LockChanged, holding_ns: int, deadline_ns: int, wait_until_ns: int
+    ) -> tuple[int, int]:
+        asset_id, key = wanted.asset_id, Key(wanted.source or "", wanted.request_id or "")
         while True:
             standing = await self._read(asset_id)
-            if standing is not None and standing.lock == wanted:
-                return standing.token  # an earlier try of ours, whose answer was lost
+            if standing is not None and standing.lock.run_id == wanted.run_id:
+                return standing.token, standing.lock.expires_ns or 0  # an earlier try of ours, whose answer was lost
             if standing is None or _is_free(standing.lock, key):
+                expires_ns = min(time.time_ns() + holding_ns, deadline_ns)
                 try:
-                    return await self._write(wanted, standing.token if standing else 0)
+                    lock = wanted.model_copy(update={"expires_ns": expires_ns})
+                    return await self._write(lock, standing.token if standing else 0), expires_ns
                 except (OvertakenError, PublishTimeoutError):
                     continue
             left_s = (wait_until_ns - time.time_ns()) / 1e9

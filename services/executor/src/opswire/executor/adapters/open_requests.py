@@ -21,6 +21,7 @@ from opswire.chassis.errors import PoisonError
 from opswire.chassis.facts import Facts
 from opswire.chassis.publisher import BrokerAwayError
 from opswire.chassis.reading import read_message
+from opswire.chassis.stream_reader import reader_subject
 from opswire.contracts.approval_requested import ApprovalRequested
 from opswire.contracts.request_submitted import RequestSubmitted
 from opswire.contracts.routes import APPROVAL_DECIDED, APPROVAL_REQUESTED, FACTS, REQUEST_FINISHED, REQUEST_SUBMITTED
@@ -73,6 +74,11 @@ class OpenRequests:
             if request.deadline_ns <= now_ns:
                 found.append(request)
         return found
+
+    @property
+    def undecided(self) -> list[OpenRequest]:
+        """Those of which people were asked and nothing was decided, as of the last call of `overdue`."""
+        return [request for request in self._open.values() if request.round and not request.is_decided]
 
     def forget(self, request: OpenRequest) -> None:
         """The request has its outcome now."""
@@ -170,7 +176,7 @@ class OpenRequests:
         else:
             config |= {"deliver_policy": "by_start_sequence", "opt_start_seq": self._next_sequence}
         body = orjson.dumps({"stream_name": FACTS, "config": config})
-        reply = await self._client.request(f"$JS.API.CONSUMER.CREATE.{FACTS}", body, timeout=5)
+        reply = await self._client.request(reader_subject(FACTS), body, timeout=5)
         answer = orjson.loads(reply.data)
         if "error" in answer:
             raise ConnectionError(str(answer["error"].get("description")))

@@ -28,6 +28,7 @@ from opswire.contracts.route import Route
 from opswire.contracts.routes import STEP_CLAIMED, STEP_FINISHED
 from opswire.contracts.step_claimed import FencingToken, StepClaimed
 from opswire.contracts.step_finished import StepFinished, Verified
+from opswire.executor.errors_of_changes import ClaimLapsedError, LockLostError
 from opswire.executor.rules.tools import ToolCall, ToolResult
 from opswire.executor.usecases.guard import Guard
 from opswire.executor.usecases.limits import Ending, run_limited
@@ -64,6 +65,8 @@ class Run:
     agreed: Round | None
     deadline_ns: int
     tokens: dict[str, int] = field(default_factory=dict)
+    held_until_ns: int = 0
+    """Until when the locks of `tokens` hold; no claim goes beyond it. 0 where there is nothing to lock."""
     claims: dict[int, StepClaimed] = field(default_factory=dict)
     outcomes: dict[int, StepFinished] = field(default_factory=dict)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -95,6 +98,8 @@ class ClaimedSteps:
             return standing
         claim = run.claims.get(step.number)
         if claim is None:
+            if self.clock_ns() + self.publishing_ns >= run.held_until_ns > 0 and run.held_until_ns < run.deadline_ns:
+                raise LockLostError("the locks are held for too short a time by now; they are taken anew")
             is_first = not run.claims
             await self.guard.check(
                 run.key, run.plan, step, run.context, run.agreed, run.tokens, run.deadline_ns, is_first=is_first
@@ -116,7 +121,7 @@ class ClaimedSteps:
             plan_digest=run.plan.digest,
             tokens=[FencingToken(asset_id=asset, token=token) for asset, token in sorted(run.tokens.items())][:8],
             claimed_ns=now_ns,
-            deadline_ns=min(now_ns + limit_ns, run.deadline_ns),
+            deadline_ns=min(now_ns + limit_ns, run.deadline_ns, run.held_until_ns or run.deadline_ns),
         )
         standing, _ = await self.journal.add(run.key, STEP_CLAIMED, claim, run.deadline_ns, number=str(step.number))
         run.claims[step.number] = standing
@@ -128,7 +133,10 @@ class ClaimedSteps:
         started_ns = self.clock_ns()
         call = self.call(run, step)
         limit_s = min(step.timeout_ms / 1_000, self._left_s(claim.deadline_ns) * 0.9)
-        ending = await run_limited(self.tool(call), limit_s, run.ended)
+        if limit_s <= 0:  # others may take it for lost already
+            ending = Ending(error=ClaimLapsedError("The time of its claim was over before it could be begun."))
+        else:
+            ending = await run_limited(self.tool(call), limit_s, run.ended)
         verification = None
         if step.verification is not None and not is_surely_undone(ending.error):
             verification = await self._verify(run, step, claim, ending.result)

@@ -17,24 +17,30 @@ from opswire.chassis.telemetry import span
 from opswire.contracts.plan_made import PlanMade, Step
 from opswire.contracts.step_finished import StepFinished
 from opswire.contracts.taxonomy import Effect
-from opswire.executor.errors_of_changes import AssetBusyError
-from opswire.executor.usecases.claims import ClaimedSteps, Run
+from opswire.executor.errors_of_changes import AssetBusyError, LockLostError
+from opswire.executor.usecases.ask import running_ns
+from opswire.executor.usecases.claims import GRACE_NS, PUBLISHING_NS, ClaimedSteps, Run
 from opswire.executor.usecases.outcomes import StepOutcome
 from opswire.executor.usecases.story import Key
 
 PARALLEL_MAX = 8
 READS = frozenset({Effect.NONE, Effect.READ})
 LOCK_WAIT_SHARE = 0.5
-"""Of the time that is left, so much is waited for an asset that another request changes."""
+"""Of the time that is left, so much is waited for an asset that another request changes..."""
+LOCK_WAIT_NS_MAX = 600_000_000_000
+"""...and no longer than this, although an approved request may live for days."""
 
 
 class Locks(Protocol):
     """Who may change an asset."""
 
     async def acquire(
-        self, assets: list[str], run_id: str, key: Key, expires_ns: int, wait_until_ns: int
-    ) -> dict[str, int]:
-        """Tokens by asset. Raises AssetBusyError or RetryableError."""
+        self, assets: list[str], run_id: str, key: Key, holding_ns: int, deadline_ns: int, wait_until_ns: int
+    ) -> tuple[dict[str, int], int]:
+        """Tokens by asset, and until when all of them hold. Raises AssetBusyError or RetryableError."""
+
+    async def is_held(self, tokens: dict[str, int]) -> bool:
+        """Whether every token is still the last. Raises RetryableError."""
 
     async def release(self, tokens: dict[str, int]) -> None:
         """Free them."""
@@ -74,14 +80,20 @@ class Executor:
     async def run(self, run: Run) -> list[Ended]:
         """The end of every step, in the plan's order. Raises RetryableError where the broker is away: repeat it all."""
         now_ns = self.claimed.clock_ns()
-        wait_until_ns = now_ns + int((run.deadline_ns - now_ns) * LOCK_WAIT_SHARE)
+        wait_until_ns = now_ns + min(int((run.deadline_ns - now_ns) * LOCK_WAIT_SHARE), LOCK_WAIT_NS_MAX)
         assets = sorted({step.asset_id for step in run.plan.steps if step.effect not in READS and step.asset_id})
         try:
-            run.tokens = await self.locks.acquire(assets, run.id, run.key, run.deadline_ns, wait_until_ns)
+            run.tokens, run.held_until_ns = await self.locks.acquire(
+                assets, run.id, run.key, _holding_ns(run.plan), run.deadline_ns, wait_until_ns
+            )
         except AssetBusyError as error:
             return [Ended(step, refused=error) for step in run.plan.steps]
         try:
-            return await self._all(run)
+            ends = await self._all(run)
+            if any(end.refused for end in ends) and not await self.locks.is_held(run.tokens):
+                # Another run of this request took over while this process was paused: what that one does counts.
+                raise LockLostError("another run of this request has taken over")
+            return ends
         finally:
             await self.locks.release(run.tokens)
 
@@ -89,18 +101,24 @@ class Executor:
         waiting = {step.number: step for step in run.plan.steps}
         done: dict[int, Ended] = {}
         tasks: dict[asyncio.Task[Ended], int] = {}
+        fault: BaseException | None = None
         try:
-            while waiting or tasks:
-                for step in _ready(waiting, done)[: PARALLEL_MAX - len(tasks)]:
+            while tasks or (waiting and fault is None):
+                for step in _ready(waiting, done)[: PARALLEL_MAX - len(tasks)] if fault is None else ():
                     del waiting[step.number]
                     tasks[asyncio.create_task(self._one(run, step, dict(done)))] = step.number
                 finished, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 for task in finished:
-                    done[tasks.pop(task)] = task.result()
+                    number, failed = tasks.pop(task), task.exception()
+                    if failed is None:
+                        done[number] = task.result()
+                    fault = fault or failed  # nothing more is begun; what runs beside it comes to its end
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        if fault is not None:
+            raise fault
         return [done[step.number] for step in run.plan.steps]
 
     async def _one(self, run: Run, step: Step, done: dict[int, Ended]) -> Ended:
@@ -128,6 +146,11 @@ class Executor:
                 current.status = "ERROR"
                 current.set("error.type", outcome.code or outcome.status)
             return outcome
+
+
+def _holding_ns(plan: PlanMade) -> int:
+    """How long the plan may need its locks: its steps one after the other, each once waited for as a lost run's."""
+    return running_ns(plan) + len(plan.steps) * (GRACE_NS + PUBLISHING_NS)
 
 
 def _ready(waiting: dict[int, Step], done: dict[int, Ended]) -> list[Step]:
