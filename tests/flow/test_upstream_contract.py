@@ -96,7 +96,7 @@ async def test_a_plain_subscription_beforehand_hears_the_outcome(plain: Upstream
         ("how many hosts are in staging", "completed", None),
         ("help", "completed", None),
         ("write me a poem about rivers", "rejected", "out_of_scope"),
-        ("restart checkout on web-01", "rejected", "approval_required"),
+        ("restart web-01", "needs_clarification", "incomplete_request"),
         ("what is the ip of nowhere-99", "needs_clarification", None),
     ],
 )
