@@ -5,21 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from change_scene import CHANGE, Scene, change, raising
 from opswire.chassis.caching.invalidator import Invalidator
 from opswire.chassis.errors import RetryableError
 from opswire.chassis.service import Service
 from opswire.contracts.caches_invalidated.tags import asset_tag
-from opswire.contracts.envelope import Envelope
-from opswire.contracts.findings import Mark
-from opswire.contracts.request_finished import Answer
 from opswire.contracts.taxonomy import Effect
 from opswire.executor.adapters.invalidations import AcknowledgedInvalidations
 from opswire.executor.adapters.result_codec import ResultCodec
 from opswire.executor.errors import HostUnreachableError
-from opswire.executor.handlers.context_resolved import HandleContextResolved
 from opswire.executor.rules.caching import is_failure, key_of, tags_of, ttl_of
 from opswire.executor.rules.packaged import packaged_catalogue
 from opswire.executor.rules.tools import Tool, ToolCall, ToolResult
@@ -195,9 +193,9 @@ async def test_what_a_step_touched_is_out_of_date_before_its_outcome_is_known(
         context.model_copy(update={"assets": [checkout.model_copy(update={"attributes": {"unit": "checkout"}})]})
     )
     invalidations = AcknowledgedInvalidations(invalidator)
-    await invalidate_touched(plan, context, invalidations)  # it only looks: nothing is put out of date
+    await invalidate_touched(plan.steps, context, invalidations)  # it only looks: nothing is put out of date
     assert (await asking(tool, "web-01")).rows[0][2] == 1.0
-    await invalidate_touched(changing(plan), context, invalidations)
+    await invalidate_touched(changing(plan).steps, context, invalidations)
     assert (await asking(tool, "web-01")).rows[0][2] == 3.0  # the host of what was touched
     assert (await asking(tool, "web-02")).rows[0][2] == 2.0
 
@@ -206,8 +204,8 @@ def test_a_step_touches_its_asset_its_host_and_its_target(make_context, make_ass
     checkout = make_asset("checkout", "service", parent="web-01", attributes={"unit": "checkout"})
     context = make_context("status.check", "restart", [checkout], hosts=[make_asset("web-01")])
     plan = make_plan(context)
-    assert touched_tags(plan, context) == []
-    assert touched_tags(changing(plan), context) == [asset_tag("checkout"), asset_tag("web_01")]
+    assert touched_tags(plan.steps, context) == []
+    assert touched_tags(changing(plan).steps, context) == [asset_tag("checkout"), asset_tag("web_01")]
 
 
 def test_tags_name_the_tool_the_assets_and_the_name(make_context, make_asset) -> None:
@@ -233,54 +231,25 @@ def test_a_result_is_written_and_read_and_foreign_bytes_are_refused() -> None:
             codec.decode(data)
 
 
-class Recording:
-    """A delivery and an invalidator that note the order of what is done."""
-
-    def __init__(self) -> None:
-        self.done: list[str] = []
-        self.envelope = Envelope()
-        self.away = False
-
-    async def publish(self, route: Any, message: Any) -> bool:
-        self.done.append(route.stem)
-        return True
-
-    async def report(self, route: Any, message: Any) -> None:
-        """Progress may be lost."""
-
-    def mark(self, service: str) -> Mark:
-        return Mark(service=service, received_ns=1, sent_ns=2)
-
-    async def invalidate(self, tags: list[str], cause: str) -> None:
-        if self.away:
-            raise RetryableError("the broker is away")
-        self.done.append(f"{cause} {' '.join(tags)}")
-
-
 @pytest.mark.parametrize("fails", [False, True])
 async def test_no_outcome_of_a_change_is_published_before_caches_have_forgotten(
-    fails: bool, monkeypatch: pytest.MonkeyPatch, kept: KeptResults, make_context, make_asset
+    fails: bool, service: Service, tmp_path: Path, make_context, make_asset
 ) -> None:
-    context = make_context("metrics.query", "load", [make_asset("web-01")])
-
-    async def ran(*_: Any, **__: Any) -> Answer:
-        if fails:
-            raise HostUnreachableError("broke off in the middle")
-        return Answer(summary="Restarted.")
-
-    # No plan changes anything yet, so the planner and the runner stand in for those that will.
-    monkeypatch.setattr("opswire.executor.handlers.context_resolved.make_plan", lambda _: changing(make_plan(context)))
-    monkeypatch.setattr("opswire.executor.handlers.context_resolved.run_plan", ran)
-    recording: Any = Recording()
-    handle = HandleContextResolved({}, kept, recording)
+    scene = Scene(service, tmp_path / "one")
+    scene.modes.mode = "normal"
+    box = make_asset("box", environment="development")
     if fails:
-        with pytest.raises(HostUnreachableError):
-            await handle(context, recording)
-    else:
-        await handle(context, recording)
-    touched = f"request:{context.request_id} {asset_tag('web_01')}"
-    assert recording.done == ["plan_made", touched] + ([] if fails else ["request_finished"])
-    recording.away = True
+        scene.tools[CHANGE] = raising(HostUnreachableError("broke off in the middle"))
+    key = await scene.request(make_context("service.restart", assets=[box]), change(1, box, "restart"))
+    was_told: list[bool] = []
+
+    async def away(tags: list[str], cause: str) -> None:
+        was_told.append(await scene.proceed.journal.outcome(key, 1) is not None)
+        raise RetryableError(f"the broker is away: {tags}, {cause}")
+
+    scene.invalidated.invalidate = away  # type: ignore[method-assign]
     with pytest.raises(RetryableError):  # the message comes again; nobody was told
-        await handle(context, recording)
-    assert recording.done.count("request_finished") == (0 if fails else 1)
+        await scene.go_on(key)
+    story = await scene.story(key)
+    assert was_told == [False]
+    assert (set(story.claims), story.outcomes, story.finish) == ({1}, {}, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
 
@@ -25,6 +26,9 @@ from opswire.contracts.routes import (
     REQUEST_FINISHED,
 )
 from opswire.executor.adapters.audit_log import AuditLog
+from opswire.executor.adapters.cancellations import Cancellations
+from opswire.executor.adapters.catalogue_files import CatalogueFiles
+from opswire.executor.adapters.catalogue_in_force import CatalogueInForce
 from opswire.executor.adapters.invalidations import AcknowledgedInvalidations
 from opswire.executor.adapters.modes import Modes
 from opswire.executor.adapters.open_requests import OpenRequests
@@ -39,11 +43,10 @@ from opswire.executor.handlers.cancellation_requested import HandleCancellationR
 from opswire.executor.handlers.context_resolved import HandleContextResolved
 from opswire.executor.handlers.deadlines_due import HandleDeadlinesDue
 from opswire.executor.rules.caching import FAILURE_TTL_S, is_failure
-from opswire.executor.rules.packaged import packaged_catalogue
+from opswire.executor.rules.tools import Tools
 from opswire.executor.settings import ExecutorSettings
 from opswire.executor.usecases.finish import refused
 from opswire.executor.usecases.kept_results import Kept, KeptResults
-from opswire.executor.usecases.plan import make_plan
 from opswire.executor.usecases.proceed import Proceed
 from opswire.executor.wiring import Wiring
 
@@ -52,9 +55,7 @@ def create_app(settings: ExecutorSettings | None = None) -> Service:
     """The executor, ready to run."""
     settings = settings or ExecutorSettings()
     service = Service("executor", version("opswire-executor"), settings)
-    secrets = secrets_of(settings.drivers().credentials_dir, settings.vault())
-    drivers = Drivers(settings.drivers(), secrets=secrets)
-    service.at_end += [drivers.close, secrets.close]
+    tools, catalogue = _tools(service, settings)
     invalidator = Invalidator(service.bus, service.log)
     service.before_start.append(invalidator.start)
     rules = RuleFiles(settings.policy_file, settings.people_file, settings.state_dir)
@@ -66,7 +67,8 @@ def create_app(settings: ExecutorSettings | None = None) -> Service:
     def proceed() -> Proceed:
         # Not before the service is connected: client and sender exist only then.
         invalidations = AcknowledgedInvalidations(invalidator)
-        return Wiring(service, drivers.tools, progress, rules, modes, stream_guard, invalidations).proceed(make_plan)
+        wiring = Wiring(service, tools, progress, rules, modes, stream_guard, invalidations)
+        return wiring.proceed(catalogue.make_plan)
 
     @cache
     def overdue_ender() -> OverdueEnder:
@@ -76,28 +78,49 @@ def create_app(settings: ExecutorSettings | None = None) -> Service:
         await asyncio.to_thread(stream_guard.high_water.load)
         await modes.ask(service.bus.client)
 
-    async def follow_modes() -> None:
-        await modes.follow(service.bus.client)
-
     async def end_overdue() -> None:
         await overdue_ender().end_overdue()
 
     async def sweep() -> None:
         await overdue_ender().sweep(settings.sweep_interval_s)
 
-    service.on(
-        CONTEXT_RESOLVED,
-        HandleContextResolved(drivers.tools, _kept_results(service, settings), progress, proceed),
-    )
+    kept = _kept_results(service, settings, catalogue)
+    service.on(CONTEXT_RESOLVED, HandleContextResolved(tools, kept, progress, proceed))
     service.on(APPROVAL_GIVEN, HandleApprovalGiven(proceed))
     service.on(CANCELLATION_REQUESTED, HandleCancellationRequested(proceed))
     service.on(DEADLINES_DUE, HandleDeadlinesDue(end_overdue))
     service.end_request = end_request
-    service.details["mode"] = lambda: {"mode": modes.mode, "reason": modes.reason}
     service.before_start.append(get_ready)
-    service.background += [follow_modes, sweep]
+    service.background.append(sweep)
+    _follow(service, modes, proceed)
     _keep_audit_trail(service, settings, stream_guard)
     return service
+
+
+def _tools(service: Service, settings: ExecutorSettings) -> tuple[Tools, CatalogueInForce]:
+    """The tools, and the catalogue that says what they are; both others at once when its files change."""
+    secrets = secrets_of(settings.drivers().credentials_dir, settings.vault())
+    files = CatalogueFiles(settings.catalogue_dir)
+    drivers = Drivers(settings.drivers(), files.current, secrets=secrets, plugins=files.plugins)
+    files.on_change(drivers.use)
+    catalogue = CatalogueInForce(files, lambda: service.sender)
+    service.details["catalogue"] = files.state
+    service.background.append(catalogue.watch)
+    service.at_end += [drivers.close, secrets.close]
+    return drivers.tools, catalogue
+
+
+def _follow(service: Service, modes: Modes, proceed: Callable[[], Proceed]) -> None:
+    """What ends runs of this process from outside: another mode, a cancellation that another process was given."""
+
+    async def follow_modes() -> None:
+        await modes.follow(service.bus.client)
+
+    async def follow_cancellations() -> None:
+        await Cancellations(proceed().running, proceed().guard.is_cancelled).follow(service.bus.client)
+
+    service.details["mode"] = lambda: {"mode": modes.mode, "reason": modes.reason}
+    service.background += [follow_modes, follow_cancellations]
 
 
 def _keep_audit_trail(service: Service, settings: ExecutorSettings, stream_guard: StreamGuard) -> None:
@@ -110,7 +133,7 @@ def _keep_audit_trail(service: Service, settings: ExecutorSettings, stream_guard
     service.at_end.append(audit.anchor)
 
 
-def _kept_results(service: Service, settings: ExecutorSettings) -> KeptResults:
+def _kept_results(service: Service, settings: ExecutorSettings, catalogue: CatalogueInForce) -> KeptResults:
     """What tools found a moment ago, in memory and in Valkey."""
     valkey = Valkey(settings.valkey_url) if settings.valkey_url else None
     if valkey is not None:
@@ -121,13 +144,14 @@ def _kept_results(service: Service, settings: ExecutorSettings) -> KeptResults:
         service.log,
         valkey,
         service.metrics,
-        packaged_catalogue().ttl_s_max,
+        catalogue.current.ttl_s_max,
         enabled=settings.cache == "on",
         family=lambda key: key.partition(":")[0],
         is_negative=lambda kept: is_failure(kept.result),
         negative_ttl_s=FAILURE_TTL_S,
     )
-    return KeptResults(cache, f"{service.version}:{settings.drivers().version}")
+    version = f"{service.version}:{settings.drivers().version}"
+    return KeptResults(cache, version, catalogue=lambda: catalogue.current)
 
 
 async def end_request(delivery: Delivery, error: OpswireError) -> None:

@@ -14,6 +14,8 @@ class ExecutorSettings(ServiceSettings):
     """`OPSWIRE_CREDENTIALS_DIR` is where `file:` references of the inventory stand; the state directory by default."""
 
     credentials_dir: Path | None = None
+    catalogue_dir: Path | None = None
+    """A team's own tools: a folder of YAML files beside the package's, read again when they change."""
     allow_loopback: bool = False
     """Only for the lab, whose hosts are on loopback: otherwise no tool ever contacts this machine."""
     nameservers: tuple[str, ...] = ()

@@ -13,6 +13,8 @@ from typing import Protocol
 
 from opswire.chassis.errors import RetryableError
 from opswire.executor.rules.caching import key_of, tags_of, ttl_of
+from opswire.executor.rules.catalogue import Catalogue
+from opswire.executor.rules.packaged import packaged_catalogue
 from opswire.executor.rules.tools import Tool, ToolCall, ToolResult
 
 NOT_KEPT = "uncacheable"
@@ -52,15 +54,26 @@ class _NobodyWaitsError(Exception):
 class KeptResults:
     """Runs a tool, or answers with what it found a moment ago."""
 
-    def __init__(self, cache: ResultCache, version: str, clock_ns: Callable[[], int] = time.time_ns) -> None:
-        """`version` changes whenever the same call could have another result, such as with other name servers."""
+    def __init__(
+        self,
+        cache: ResultCache,
+        version: str,
+        clock_ns: Callable[[], int] = time.time_ns,
+        catalogue: Callable[[], Catalogue] = packaged_catalogue,
+    ) -> None:
+        """`version` changes whenever the same call could have another result, such as with other name servers.
+
+        `catalogue` is the one in force; what was kept under another one is never served.
+        """
+        self._catalogue = catalogue
         self._cache = cache
         self._version = version
         self._clock_ns = clock_ns
 
     async def run(self, tool: Tool, call: ToolCall, *, fresh: bool) -> Found:
         """The result. Raises what the tool raises. With `fresh` the tool runs, and what it finds is kept."""
-        ttl_s = ttl_of(call)
+        catalogue = self._catalogue()
+        ttl_s = ttl_of(call, catalogue)
         if ttl_s <= 0:
             return Found(await tool(call), NOT_KEPT)
         is_ours, is_waiting = False, True
@@ -74,7 +87,8 @@ class KeptResults:
             return Kept(await tool(call), begun_ns), tags_of(call)
 
         try:
-            kept, outcome = await self._cache.read(key_of(call, self._version), load, fresh=fresh, ttl_s=ttl_s)
+            key = key_of(call, f"{self._version}:{catalogue.version}")
+            kept, outcome = await self._cache.read(key, load, fresh=fresh, ttl_s=ttl_s)
         except RetryableError:
             if is_ours:
                 raise
