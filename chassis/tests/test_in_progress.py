@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import nats
 import pytest
 from nats.aio.msg import Msg
-from opswire.chassis import bus, provision
+from opswire.chassis import bus, heartbeats, provision
 from opswire.chassis.delivery import Delivery
 from opswire.chassis.embedded.nats_server import NatsServer
 from opswire.chassis.service import Service
@@ -54,3 +55,35 @@ async def test_work_longer_than_the_ack_wait_is_not_given_to_somebody_else(
     assert told == [b"+WPI"] * HEARTBEATS
     assert settled == b"+ACK"
     assert attempts == [1]
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_a_blocked_loop_keeps_its_messages_and_one_that_hangs_loses_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, hangs: bool
+) -> None:
+    """`hangs`: the loop is blocked for longer than any work may block it."""
+    monkeypatch.setattr(provision, "ACK_WAIT_S", 1)
+    monkeypatch.setattr(bus, "IN_PROGRESS_INTERVAL_S", 0.2)
+    monkeypatch.setattr(heartbeats, "BLOCKED_S_MAX", 0.3 if hangs else 60.0)
+    handled = asyncio.Event()
+
+    async def handle(_: RequestSubmitted, delivery: Delivery) -> None:
+        if delivery.attempt == 1:
+            end_s = time.monotonic() + 2.5 * provision.ACK_WAIT_S
+            while time.monotonic() < end_s:  # work that never lets the loop turn
+                pass
+        if delivery.attempt == 1 + hangs:
+            handled.set()
+
+    with NatsServer(tmp_path / "nats", sync_always=False) as server:
+        await provision.provision(server.url)
+        service = Service("intent", "0", ServiceSettings(nats_url=server.url, state_dir=tmp_path))
+        service.on(REQUEST_SUBMITTED, handle)
+        await service.start()
+        async with Upstream(server.url) as upstream:
+            await upstream.submit("hello")
+            await asyncio.wait_for(handled.wait(), 30)
+            info = await upstream.client.jetstream().consumer_info("OPSWIRE_FACTS", "intent-request-submitted")
+        await service.stop()
+    assert info.delivered is not None
+    assert (info.delivered.consumer_seq > 1) is hangs

@@ -19,6 +19,7 @@ from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from opswire.chassis.delivery import Deliveries
+from opswire.chassis.heartbeats import Heartbeats
 from opswire.chassis.logs import get_logger
 from opswire.chassis.provision import ACK_WAIT_S, DriftError, drift
 from opswire.chassis.pull import PullLoop
@@ -48,12 +49,15 @@ class Bus:
         self._loops: list[PullLoop] = []
         self._reconnected: list[Callable[[], Awaitable[None]]] = []
         self._deliveries: list[Deliveries] = []
-        self._heartbeat: asyncio.Task[None] | None = None
+        self._heartbeats: Heartbeats | None = None
+        self._turning: asyncio.Task[None] | None = None
         self._stopping = False
+        self._name = f"opswire-{service}"
+        self._credentials: dict[str, Any] = {}
         self.broker = _Broker(
             settings.nats_url,
             logger=None,
-            name=f"opswire-{service}",
+            name=self._name,
             connect_timeout=2,
             reconnect_time_wait=RECONNECT_WAIT_S,  # type: ignore[arg-type]  # nats-py takes fractions
             max_reconnect_attempts=-1,
@@ -125,14 +129,19 @@ class Bus:
     async def start(self) -> None:
         """Begin consuming."""
         await self.broker.start()
-        self._heartbeat = asyncio.create_task(self._keep_in_progress(), name="in-progress heartbeats")
+        heartbeat = {"name": f"{self._name}-heartbeat", "reconnect_time_wait": RECONNECT_WAIT_S} | self._credentials
+        url = self._settings.nats_url
+        self._heartbeats = Heartbeats(url, heartbeat, IN_PROGRESS_INTERVAL_S, self._in_progress)
+        self._heartbeats.start()
+        self._turning = asyncio.create_task(self._heartbeats.turn(), name="the loop turns")
 
     async def stop(self) -> None:
         """Drain: take nothing new, end what is in flight, close the connection."""
         self._stopping = True
         await asyncio.gather(*(loop.stop(self._settings.drain_timeout_s) for loop in self._loops))
-        if self._heartbeat is not None:
-            self._heartbeat.cancel()
+        if self._heartbeats is not None and self._turning is not None:
+            self._turning.cancel()
+            await self._heartbeats.stop()
         await self.broker.stop()
 
     @property
@@ -151,16 +160,10 @@ class Bus:
         answer: dict[str, Any] = orjson.loads(reply.data)
         return answer
 
-    async def _keep_in_progress(self) -> None:
-        """Tell the broker that long work goes on, so that its message is not given to somebody else."""
-        while True:
-            await asyncio.sleep(IN_PROGRESS_INTERVAL_S)
-            for deliveries in self._deliveries:
-                for message in list(deliveries.in_progress.values()):
-                    try:
-                        self.client.publish_now(message.reply, "", b"", b"+WPI")
-                    except NatsError:
-                        break
+    def _in_progress(self) -> list[str]:
+        """The reply subjects of what is in flight; called from the heartbeats' thread."""
+        # `list` of a dictionary is one step of the interpreter: nothing can be added meanwhile.
+        return [reply for deliveries in self._deliveries for reply in list(deliveries.in_progress)]
 
     async def _on_reconnected(self) -> None:
         get_logger().info("broker is back")
