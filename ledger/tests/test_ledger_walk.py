@@ -193,12 +193,50 @@ def test_a_lost_sender_leaves_a_gap_with_its_reason(trace: TraceBuilder) -> None
 def test_a_deadline_is_not_a_slow_publish(trace: TraceBuilder) -> None:
     intent = trace.process("submitted", "intent", 0, 1, 5)
     timer = trace.send("opswire.timers.v1.{source}.{request_id}.schedule", "intent", 2, 3, intent)
-    trace.send("intent", "intent", 3, 4, intent)
     executor = trace.process("opswire.timers.v1.{source}.{request_id}.deadline", "executor", 1_000, 1_001, 1_010, timer)
     trace.send("finished", "executor", 1_004, 1_005, executor)
     _, segments = account("cli/r1", trace.spans)
     assert (5, 1_000, "unattributed") in booked(trace)
     assert reasons(segments) == ["waited for a timer"]
+
+
+def test_a_message_that_nobody_took_until_the_deadline_lay_at_the_broker(trace: TraceBuilder) -> None:
+    intent = trace.process("submitted", "intent", 0, 1, 5)
+    sent = trace.send("intent", "intent", 3, 4, intent)
+    ender = trace.add("end overdue request", "executor", 1_000, 1_010, stage="executor.compute")
+    trace.send("finished", "executor", 1_004, 1_005, ender)
+    trace.process("intent", "assets", 4, 2_000, 2_010, sent)  # it came back, too late
+    request, segments = account("cli/r1", trace.spans)
+    assert (5, 1_000, "bus.wait") in booked(trace)
+    assert reasons(segments, Stage.BUS_WAIT)[-1].startswith("no span says")
+    assert request.unattributed_ns == 0
+
+
+def test_what_was_going_on_at_the_deadline_is_what_the_time_went_into(trace: TraceBuilder) -> None:
+    executor = trace.process("submitted", "executor", 0, 1, 2_000)
+    trace.add("tool slow", "executor", 10, 1_990, executor, stage="tool.run")
+    ender = trace.add("end overdue request", "executor", 1_000, 1_010, stage="executor.compute")
+    trace.send("finished", "executor", 1_004, 1_005, ender)
+    request, _ = account("cli/r1", trace.spans)
+    assert (10, 1_000, "tool.run") in booked(trace)
+    assert request.unattributed_ns == 0
+
+
+def test_an_approval_without_a_link_goes_on_in_what_asked_for_it(trace: TraceBuilder) -> None:
+    """The executor notes the time at which it asks before the question is published: that time is not a wait."""
+    first = trace.process("submitted", "executor", 0, 1, 12)
+    trace.add("judge", "executor", 2, 4, first, stage="policy")
+    trace.send("approval.{round}.requested", "executor", 8, 9, first)
+    second = trace.process("approval.{round}.given.{approver}", "executor", 5_000, 5_001, 5_100)
+    trace.add("wait for approval", "executor", 4, 5_010, second, stage="approval.wait")
+    trace.send("finished", "executor", 5_050, 5_060, second)
+    request, _ = account("cli/r1", trace.spans)
+    found = booked(trace)
+    assert (9, 5_000, "approval.wait") in found
+    assert (8, 9, "publish.ack") in found
+    assert (4, 8, "executor.compute") in found
+    assert (2, 4, "policy") in found
+    assert request.unattributed_ns == 0
 
 
 def test_waiting_for_an_approval_is_a_stage_of_its_own(trace: TraceBuilder) -> None:

@@ -8,7 +8,7 @@ import uuid
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
-from opswire.chassis.telemetry import Span
+from opswire.chassis.telemetry import AttributeValue, Span
 
 REQUEST_KEY = "opswire.request_key"
 """The attribute by which the ledger finds the spans of a request in what a collector kept."""
@@ -32,7 +32,7 @@ def _context(trace_id: str, span_id: str, remote: bool) -> SpanContext:
 
 def readable_span(span: Span, resource: Resource) -> ReadableSpan:
     """The same span for OpenTelemetry's exporters: ids, kind, times, attributes, links, status and request kept."""
-    keyed = {} if span.request_key is None else {REQUEST_KEY: span.request_key}
+    keyed: dict[str, AttributeValue] = {} if span.request_key is None else {REQUEST_KEY: span.request_key}
     remote = span.kind == "CONSUMER"
     return ReadableSpan(
         name=span.name,

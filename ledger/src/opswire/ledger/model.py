@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from opswire.ledger.stages import Stage
 
-ENGINE_VERSION = 2
+ENGINE_VERSION = 3
 """Raised when the same spans would be booked differently: figures of two versions are not compared."""
 SAMPLED_SHARE = "sampling.probability"
 """The attribute that says which share of all traces, 0 to 1, was kept when this one was."""

@@ -18,6 +18,8 @@ GAP = "gap"
 NO_STAGE = "no stage"
 TIMER = "waited for a timer"
 ADOPTED = "adopted"
+NOT_TAKEN = "no span says that anybody took it until then"
+QUESTION, TAKEN, OURS = "approval.{round}.requested", (".intent", ".context"), "opswire.v1."
 CLOCKS = "clipped: the clocks of two hosts disagree"
 
 _Row = tuple[int, int, Stage, str, Span | None, str]
@@ -116,6 +118,10 @@ class Walker:
         """Go on with what led to `node`, whose start has been reached and which no open span encloses."""
         if node.hop:
             self._hop(node)
+        elif node.approval and (asking := self._asking(node)) is not None:
+            asking.used = True
+            self._emit(asking.start, Stage.PUBLISH_ACK, "", asking.span)
+            self._before(asking)
         elif node.parent is not None and not node.parent.used and not node.approval:
             self._enter(node.parent)
         else:
@@ -174,7 +180,10 @@ class Walker:
             self._emit(stored, Stage.BUS_WAIT, why, first.span)
 
     def _jump(self) -> bool:
-        """Nothing led here: the latest unseen span that ended before, or an approval that was waited for."""
+        """Nothing led here: an approval that was waited for, what was going on, or the latest unseen span that ended.
+
+        A person's word, a wish to cancel and a deadline come from outside: what they ended is what lies before them.
+        """
         if self._by_end is None:
             # Most walks never jump: only now is the order of all spans needed.
             self._by_end = sorted(self._graph.nodes, key=_latest_end_first)
@@ -184,16 +193,47 @@ class Walker:
             if not node.used and node.end <= self._t:
                 break
             self._place += 1
-        found = self._by_end[self._place] if self._place < len(self._by_end) else None
-        for approval in self._approvals:
-            if not approval.used and approval.start < self._t and (found is None or approval.end >= found.end):
-                found = approval
-                break
+        ended = self._by_end[self._place] if self._place < len(self._by_end) else None
+        found = self._approval_since(ended) or self._going_on() or ended
         if found is None or found.end <= self._floor:
             return False
-        self._emit(found.end, Stage.UNATTRIBUTED, self._reason, None)
-        self._push(found, self._floor, first=True)
+        if found.end < self._t:
+            self._emit_gap(found)
+        floor = self._floor
+        if found.approval and (asking := self._asking(found)) is not None:
+            floor = max(floor, asking.end)  # before it was published nobody could be waited for
+        self._push(found, floor, first=True)
         return True
+
+    def _approval_since(self, ended: Node | None) -> Node | None:
+        for approval in self._approvals:
+            if not approval.used and approval.start < self._t and (ended is None or approval.end >= ended.end):
+                return approval
+        return None
+
+    def _asking(self, approval: Node) -> Node | None:
+        """What asked the people who were waited for: the first publishing of a question in that time."""
+        for node in self._graph.nodes:
+            is_question = node.span.kind == "PRODUCER" and destination(node.span).endswith(QUESTION)
+            if is_question and approval.start <= node.start and node.end <= approval.end and not node.used:
+                return node
+        return None
+
+    def _going_on(self) -> Node | None:
+        """The handling of a message of this request that had begun and not ended, the latest begun."""
+        going = [node for node in self._graph.nodes if node.start < self._t < node.end and _unused(node)]
+        ours = [node for node in going if node.hop and destination(node.span).startswith(OURS)]
+        return ours[-1] if ours else None
+
+    def _emit_gap(self, found: Node) -> None:
+        """Between `found` and here: a message that nobody took lay at the broker; else nobody knows."""
+        taken = {id(node.producer) for node in self._graph.nodes if node.hop and node.start < self._t}
+        for node in self._graph.nodes:
+            waits = node.span.kind == "PRODUCER" and destination(node.span).endswith(TAKEN) and id(node) not in taken
+            if waits and node.start <= found.end and node.end <= self._t:
+                self._emit(found.end, Stage.BUS_WAIT, NOT_TAKEN, node.span)
+                return
+        self._emit(found.end, Stage.UNATTRIBUTED, self._reason, None)
 
     def _push(self, node: Node, floor: int, first: bool, adopted: bool = False) -> None:
         node.used = True
