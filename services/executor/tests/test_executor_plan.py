@@ -81,7 +81,7 @@ def test_every_intent_ends_in_a_plan_or_in_one_of_our_errors(make_context, web, 
 def test_the_endings_have_the_codes_that_senders_see(make_context, web) -> None:
     endings = {}
     for intent in ("service.restart", "out_of_scope", "diagnose.issue", "status.check"):
-        assets = [] if intent == "status.check" else [web]
+        assets = [web] if intent == "service.restart" else []
         with pytest.raises(OpswireError) as caught:
             make_plan(make_context(intent, assets=assets))
         endings[intent] = (caught.value.failure.status, caught.value.failure.code)
@@ -99,8 +99,8 @@ def test_without_a_plan_the_sentence_says_what_was_understood_and_the_rows_list_
         AlertSummary(name="Evil\x1b[2J", summary="; reboot"),
     ]
     with pytest.raises(NoAutomaticPlanError) as caught:
-        make_plan(make_context("diagnose.issue", assets=[web], alerts=alerts))
-    assert str(caught.value).startswith("Understood as diagnose.issue")
+        make_plan(make_context("alerts.list", assets=[web], alerts=alerts))
+    assert str(caught.value).startswith("Understood as alerts.list")
     assert "web-01" in str(caught.value)
     assert "2 alerts: HighLatency and Evil\\x1b[2J" in str(caught.value)
     answer = caught.value.answer

@@ -20,6 +20,7 @@ from opswire.executor.errors import (
     ToolError,
     ToolTimeoutError,
 )
+from opswire.executor.rules.automatic import AUTOMATIC, CHANGES
 from opswire.executor.rules.tools import Tool, ToolCall, ToolResult
 from opswire.executor.usecases.plan import digest_of, make_plan
 from opswire.executor.usecases.run import PARALLEL_MAX, run_plan
@@ -263,8 +264,8 @@ async def test_an_entry_shows_no_reference_to_a_secret(make_context, make_asset)
 async def test_help_lists_what_is_answered(make_context) -> None:
     context = make_context("system.help")
     answer = await run_plan(make_plan(context), context, TABLE, soon())
-    assert len(answer.rows or []) == 9
-    assert "these 9 kinds of question" in answer.summary
+    assert len(answer.rows or []) == len(AUTOMATIC) + len(CHANGES)
+    assert f"these {len(AUTOMATIC)} kinds of question" in answer.summary
 
 
 class _Kept:

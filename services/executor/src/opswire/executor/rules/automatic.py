@@ -12,6 +12,7 @@ AUTOMATIC = (
     IntentName.METRICS_QUERY,
     IntentName.LOGS_SEARCH,
     IntentName.DIAGNOSE_CONNECTIVITY,
+    IntentName.DIAGNOSE_ISSUE,
     IntentName.FILE_READ,
     IntentName.SYSTEM_HELP,
 )

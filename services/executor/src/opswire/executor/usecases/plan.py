@@ -21,6 +21,7 @@ from opswire.executor.errors import (
 )
 from opswire.executor.rules.catalogue import Catalogue
 from opswire.executor.rules.cells import listed
+from opswire.executor.usecases.diagnose import plan_diagnosis
 from opswire.executor.usecases.plan_changes import (
     plan_backup,
     plan_command,
@@ -53,6 +54,7 @@ PLANNERS: dict[IntentName, Planner] = {
     IntentName.METRICS_QUERY: plan_metrics,
     IntentName.LOGS_SEARCH: plan_logs,
     IntentName.DIAGNOSE_CONNECTIVITY: plan_connectivity,
+    IntentName.DIAGNOSE_ISSUE: plan_diagnosis,
     IntentName.FILE_READ: plan_file,
     IntentName.SYSTEM_HELP: plan_help,
     IntentName.SERVICE_RESTART: plan_units,
@@ -82,9 +84,10 @@ def make_plan(context: ContextResolved, catalogue: Catalogue | None = None) -> P
             'connections, for example "is checkout running on web-01?".'
         )
     planner = PLANNERS.get(intent)
-    if planner is None:
+    drafts = planner(context) if planner is not None else []
+    if not drafts:
         raise _no_plan(context)
-    return _numbered(context, planner(context), catalogue)
+    return numbered(context, drafts, catalogue)
 
 
 def digest_of(steps: Sequence[Step]) -> str:
@@ -92,7 +95,8 @@ def digest_of(steps: Sequence[Step]) -> str:
     return digest_of_steps(step.model_dump(mode="json", exclude_none=True) for step in steps)
 
 
-def _numbered(context: ContextResolved, drafts: list[StepDraft], catalogue: Catalogue | None) -> PlanMade:
+def numbered(context: ContextResolved, drafts: Sequence[StepDraft], catalogue: Catalogue | None = None) -> PlanMade:
+    """The plan of these steps, in this order. Raises TooManyTargetsError, BadArgumentError or PathRefusedError."""
     if len(drafts) > STEPS_MAX:
         raise TooManyTargetsError(
             f"This would take {len(drafts)} steps and at most {STEPS_MAX} are made for one request; "

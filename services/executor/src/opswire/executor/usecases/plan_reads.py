@@ -60,10 +60,10 @@ def plan_status(context: ContextResolved) -> list[StepDraft]:
     drafts: list[StepDraft] = []
     for asset in assets:
         if is_host(asset) and units:
-            manager = _manager(asset)
+            manager = manager_of(asset)
             drafts += [StepDraft("ssh.unit_status", asset, {"unit": unit, "manager": manager}) for unit in units]
         elif is_host(asset):
-            drafts.append(StepDraft("ssh.host_status", asset, {"manager": _manager(asset)}))
+            drafts.append(StepDraft("ssh.host_status", asset, {"manager": manager_of(asset)}))
         else:
             drafts += _service_checks(asset, context)
     if not drafts:
@@ -92,7 +92,7 @@ def _service_checks(asset: Asset, context: ContextResolved) -> list[StepDraft]:
     drafts: list[StepDraft] = []
     unit = asset.attributes.get("unit", "")
     if host_of(asset, context) is not None and is_unit(unit):
-        drafts.append(StepDraft("ssh.unit_status", asset, {"unit": unit, "manager": _manager(asset)}))
+        drafts.append(StepDraft("ssh.unit_status", asset, {"unit": unit, "manager": manager_of(asset)}))
     drafts += probe_of(asset)
     return drafts
 
@@ -111,7 +111,8 @@ def probe_of(asset: Asset) -> list[StepDraft]:
     return [StepDraft("tcp.connect", asset, {"port": port})]
 
 
-def _manager(asset: Asset) -> str:
+def manager_of(asset: Asset) -> str:
+    """What manages the units of it, as the inventory says; `auto` where it says nothing known."""
     manager = asset.attributes.get("manager", "")
     return manager if manager in MANAGERS else MANAGER_UNKNOWN
 

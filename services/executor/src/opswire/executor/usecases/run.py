@@ -20,6 +20,8 @@ from opswire.contracts.taxonomy import Effect
 from opswire.executor.errors import ApprovalRequiredError, PlanChangedError, ToolError, ToolTimeoutError
 from opswire.executor.rules.targets import asset_by_id, host_of
 from opswire.executor.rules.tools import Record, ToolCall, Tools
+from opswire.executor.usecases.findings import findings_of, is_mixed
+from opswire.executor.usecases.follow_up import follow_up, next_line
 from opswire.executor.usecases.kept_results import NOT_KEPT, Found, KeptResults
 from opswire.executor.usecases.outcomes import StepOutcome
 from opswire.executor.usecases.plan import digest_of
@@ -157,6 +159,9 @@ async def _limited(call: ToolCall, running: Running) -> Found:
 
 
 def _answer(context: ContextResolved, outcomes: Sequence[StepOutcome]) -> Answer:
+    if is_mixed(context, outcomes):
+        sentence = summarise(context, outcomes) + next_line(follow_up(context, outcomes))
+        return make_answer(sentence, [finding.record for finding in findings_of(outcomes)])
     records: list[Record] = [record for outcome in outcomes for record in outcome.records]
     errors = [outcome.error for outcome in outcomes if outcome.error is not None]
     if errors and len(errors) == len(outcomes):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from opswire.contracts.findings import Asset
 from opswire.contracts.plan_made import Call, Step
@@ -20,6 +21,7 @@ class StepDraft:
     asset: Asset | None = None
     arguments: Mapping[str, Value] = field(default_factory=dict)
     after: tuple[int, ...] = ()
+    on_failure: Literal["stop", "continue"] = "stop"
 
     def coming_after(self, *numbers: int) -> StepDraft:
         """The same, to be begun only when the steps of these numbers have succeeded."""
@@ -43,6 +45,7 @@ class StepDraft:
             arguments=dict(self.arguments),
             timeout_ms=entry.timeout_ms,
             after=list(self.after),
+            on_failure=self.on_failure,
             verification=_call(catalogue.verification_of(self.tool, self.arguments, request_id, number)),
             reverse=_call(catalogue.reverse_of(self.tool, self.arguments, request_id, number)),
         )

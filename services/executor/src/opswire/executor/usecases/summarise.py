@@ -10,6 +10,7 @@ from opswire.contracts.taxonomy import IntentName
 from opswire.contracts.types import EntityType
 from opswire.executor.rules.cells import counted, listed, plain
 from opswire.executor.rules.tools import Record
+from opswire.executor.usecases.findings import findings_sentence, is_mixed
 from opswire.executor.usecases.outcomes import StepOutcome
 from opswire.executor.usecases.summarise_checks import connectivity_sentence, status_sentence
 from opswire.executor.usecases.words import entity_values
@@ -28,11 +29,12 @@ _FILTERS = (
 
 def summarise(context: ContextResolved, outcomes: Outcomes) -> str:
     """The sentence for these outcomes, at least one of which succeeded, with remarks and failures behind it."""
-    sentence = _SENTENCES[context.intent.name](context, outcomes)
+    mixed = is_mixed(context, outcomes)
+    sentence = findings_sentence(context, outcomes) if mixed else _SENTENCES[context.intent.name](context, outcomes)
     notes = dict.fromkeys(outcome.result.note for outcome in outcomes if outcome.result and outcome.result.note)
     failed = [outcome for outcome in outcomes if outcome.error is not None]
     parts = [sentence, *notes, *_ages(outcomes)]
-    if failed:
+    if failed and not mixed:
         first = failed[0].error
         parts.append(f"{len(failed)} of {counted(len(outcomes), 'check')} failed: {first}.")
     return " ".join(parts)
@@ -160,7 +162,7 @@ def _file(context: ContextResolved, outcomes: Outcomes) -> str:
 
 def _help(context: ContextResolved, outcomes: Outcomes) -> str:
     del context
-    count = sum(len(outcome.found) for outcome in outcomes)
+    count = sum(not record.get("changes something") for outcome in outcomes for record in outcome.found)
     return (
         "Ask about hosts and services in plain words: what there is, whether it runs, its load, its log, its files, "
         f"its connections; these {count} kinds of question are answered at once, changes need an approval."
