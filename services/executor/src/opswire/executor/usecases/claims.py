@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from opswire.chassis.errors import OpswireError
+from opswire.chassis.stages import Stage
+from opswire.chassis.telemetry import span
 from opswire.contracts.context_resolved import ContextResolved
 from opswire.contracts.message import MessageT
 from opswire.contracts.plan_made import PlanMade, Step
@@ -126,7 +128,8 @@ class ClaimedSteps:
         standing, _ = await self.journal.add(run.key, STEP_CLAIMED, claim, run.deadline_ns, number=str(step.number))
         run.claims[step.number] = standing
         if standing.run_id == run.id:
-            await self.keep_high_water(run.key, step.number)
+            with span("keep the high-water mark", Stage.EXECUTOR_COMPUTE):
+                await self.keep_high_water(run.key, step.number)
         return standing
 
     async def _begin(self, run: Run, step: Step, claim: StepClaimed) -> StepFinished:
@@ -139,8 +142,10 @@ class ClaimedSteps:
             ending = await run_limited(self.tool(call), limit_s, run.ended)
         verification = None
         if step.verification is not None and not is_surely_undone(ending.error):
-            verification = await self._verify(run, step, claim, ending.result)
-        await self.invalidate(run, step)
+            with span(f"probe {step.verification.tool}", Stage.TOOL_RUN) as current:
+                verification = await self._verify(run, step, claim, ending.result)
+                current.set("opswire.verification.status", verification.status)
+        await self._forget_what_it_touched(run, step)
         return await self._publish(run, self._outcome(run, step, ending, verification, started_ns))
 
     async def _verify(self, run: Run, step: Step, claim: StepClaimed, change: ToolResult | None) -> Verified:
@@ -182,7 +187,20 @@ class ClaimedSteps:
         run.outcomes[outcome.number] = standing
         return standing
 
+    async def _forget_what_it_touched(self, run: Run, step: Step) -> None:
+        with span("invalidate caches", Stage.EXECUTOR_COMPUTE):
+            await self.invalidate(run, step)
+
     async def _await_other(self, run: Run, step: Step, claim: StepClaimed) -> StepFinished:
+        with span("wait for the run that claimed it", Stage.QUEUE_REDELIVERY):
+            found = await self._theirs(run, step, claim)
+        if found is not None:
+            return found
+        await self._forget_what_it_touched(run, step)
+        return await self._publish(run, lost(run.key, claim, self.clock_ns()))
+
+    async def _theirs(self, run: Run, step: Step, claim: StepClaimed) -> StepFinished | None:
+        """The outcome by the run that claimed the step; None where it gave none and its tool is surely dead."""
         while self.clock_ns() < claim.deadline_ns + self.grace_ns:
             found = await self.journal.outcome(run.key, step.number)
             if found is not None:
@@ -190,8 +208,7 @@ class ClaimedSteps:
                 return found
             left_s = (claim.deadline_ns + self.grace_ns - self.clock_ns()) / 1e9
             await asyncio.sleep(min(ASK_AGAIN_S, max(left_s, 0.01)))
-        await self.invalidate(run, step)
-        return await self._publish(run, lost(run.key, claim, self.clock_ns()))
+        return None
 
     def _left_s(self, deadline_ns: int) -> float:
         return max(0.0, (deadline_ns - self.publishing_ns - self.clock_ns()) / 1e9)

@@ -83,9 +83,10 @@ class Executor:
         wait_until_ns = now_ns + min(int((run.deadline_ns - now_ns) * LOCK_WAIT_SHARE), LOCK_WAIT_NS_MAX)
         assets = sorted({step.asset_id for step in run.plan.steps if step.effect not in READS and step.asset_id})
         try:
-            run.tokens, run.held_until_ns = await self.locks.acquire(
-                assets, run.id, run.key, _holding_ns(run.plan), run.deadline_ns, wait_until_ns
-            )
+            with span("lock assets", Stage.EXECUTOR_COMPUTE):
+                run.tokens, run.held_until_ns = await self.locks.acquire(
+                    assets, run.id, run.key, _holding_ns(run.plan), run.deadline_ns, wait_until_ns
+                )
         except AssetBusyError as error:
             return [Ended(step, refused=error) for step in run.plan.steps]
         try:
@@ -95,7 +96,8 @@ class Executor:
                 raise LockLostError("another run of this request has taken over")
             return ends
         finally:
-            await self.locks.release(run.tokens)
+            with span("free assets", Stage.EXECUTOR_COMPUTE):
+                await self.locks.release(run.tokens)
 
     async def _all(self, run: Run) -> list[Ended]:
         waiting = {step.number: step for step in run.plan.steps}
