@@ -17,6 +17,7 @@ from opswire.executor.rules.templates import filled_argv
 from opswire.executor.rules.tools import Tool, ToolCall, ToolResult
 
 LINES_MAX = 500
+PIPE_CLOSED_S = 1.0
 # Nothing of our own environment: it holds tokens.
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "LANG": "C.UTF-8"}
 
@@ -86,6 +87,10 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     """End its whole group, also what it left in the background."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+    # Read to the end, so that its pipe is closed; what left its group may hold the pipe, and is not waited for.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PIPE_CLOSED_S):
+            await process.communicate()
     await process.wait()
 
 
