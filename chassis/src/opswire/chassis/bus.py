@@ -18,6 +18,7 @@ from faststream.middlewares import AckPolicy
 from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
+from opswire.chassis.broker_keys import connect_options
 from opswire.chassis.delivery import Deliveries
 from opswire.chassis.heartbeats import Heartbeats
 from opswire.chassis.logs import get_logger
@@ -52,8 +53,9 @@ class Bus:
         self._heartbeats: Heartbeats | None = None
         self._turning: asyncio.Task[None] | None = None
         self._stopping = False
+        self._refusal = ""
         self._name = f"opswire-{service}"
-        self._credentials: dict[str, Any] = {}
+        self._credentials: dict[str, Any] = connect_options(settings.nats_seed_file)
         self.broker = _Broker(
             settings.nats_url,
             logger=None,
@@ -66,6 +68,7 @@ class Bus:
             reconnected_cb=self._on_reconnected,
             disconnected_cb=self._on_disconnected,
             error_cb=self._on_error,
+            **self._credentials,
         )
 
     @property
@@ -87,6 +90,8 @@ class Bus:
         except (NatsError, OSError, TimeoutError):
             place = urlsplit(self._settings.nats_url)  # never the whole: it may hold a password
             where, advice = f"{place.hostname}:{place.port or 4222}", "start one, or set OPSWIRE_NATS_URL"
+            if self._refusal:
+                raise ConnectionError(f"the broker at {where} refuses our key; set OPSWIRE_NATS_SEED_FILE") from None
             raise ConnectionError(f"no broker answers at {where} within {patience_s:g} s; {advice}") from None
         return self.client
 
@@ -135,10 +140,14 @@ class Bus:
         self._heartbeats.start()
         self._turning = asyncio.create_task(self._heartbeats.turn(), name="the loop turns")
 
-    async def stop(self) -> None:
-        """Drain: take nothing new, end what is in flight, close the connection."""
+    async def drain(self) -> None:
+        """Take nothing new and end what is in flight, for at most the drain time. The connection stays."""
         self._stopping = True
         await asyncio.gather(*(loop.stop(self._settings.drain_timeout_s) for loop in self._loops))
+
+    async def stop(self) -> None:
+        """Drain, then close the connection."""
+        await self.drain()
         if self._heartbeats is not None and self._turning is not None:
             self._turning.cancel()
             await self._heartbeats.stop()
@@ -177,7 +186,13 @@ class Bus:
             get_logger().warning("broker is away; reconnecting")
 
     async def _on_error(self, error: Exception) -> None:
-        get_logger().info("broker connection", error=f"{type(error).__name__}: {error}")
+        text = f"{type(error).__name__}: {error}"
+        if "authorization" in text.lower():
+            self._refusal = text
+        if "permissions violation" in text.lower():
+            get_logger().error("the broker refuses what this key may not", error=text)
+            return
+        get_logger().info("broker connection", error=text)
 
 
 async def _leave_undecoded(message: Any) -> bytes:

@@ -15,6 +15,8 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="OPSWIRE_", extra="ignore", frozen=True)
 
     nats_url: str = "nats://127.0.0.1:4222"
+    nats_seed_file: Path | None = None
+    """The key to connect with, where the broker asks for one; `opswire keys broker` makes it."""
     nats_monitor_url: str | None = None
     """Where the broker's monitoring answers; with it a service checks at start that publishes are durable."""
     valkey_url: str | None = None

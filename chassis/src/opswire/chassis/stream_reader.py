@@ -7,6 +7,7 @@ message that went missing on the way is noticed by the consumer's count, and rea
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
@@ -32,6 +33,14 @@ class StoredMessage:
     stored_ns: int
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
+
+
+def reader_subject(stream: str) -> str:
+    """Where a consumer for oneself is asked for, under a name that nobody else has.
+
+    The name is in the subject because the broker's permissions see only that: a body could name somebody's durable.
+    """
+    return f"$JS.API.CONSUMER.CREATE.{stream}.{secrets.token_hex(8)}"
 
 
 class StreamReader:
@@ -123,7 +132,7 @@ class StreamReader:
             "inactive_threshold": int(FORGOTTEN_AFTER_S * 1e9),
         }
         body = orjson.dumps({"stream_name": self.stream, "config": config})
-        reply = await self._client.request(f"$JS.API.CONSUMER.CREATE.{self.stream}", body, timeout=REPLY_TIMEOUT_S)
+        reply = await self._client.request(reader_subject(self.stream), body, timeout=REPLY_TIMEOUT_S)
         answer = orjson.loads(reply.data)
         if "error" in answer:
             raise ConnectionError(str(answer["error"].get("description")))

@@ -39,6 +39,7 @@ from opswire.chassis.errors import OpswireError
 from opswire.chassis.logs import get_logger
 from opswire.chassis.metrics import Metrics
 from opswire.chassis.reading import read_message
+from opswire.chassis.stream_reader import reader_subject
 from opswire.chassis.wire import parse_header
 from opswire.contracts.caches_invalidated import CachesInvalidated
 from opswire.contracts.caches_invalidated.tags import EVERYTHING
@@ -232,9 +233,7 @@ class InvalidationLog:
                 "mem_storage": True,
                 "num_replicas": 1,
             }
-            answer = await self._bus.request_json(
-                f"$JS.API.CONSUMER.CREATE.{CHANGES}", {"stream_name": CHANGES, "config": config}
-            )
+            answer = await self._bus.request_json(reader_subject(CHANGES), {"stream_name": CHANGES, "config": config})
             if "error" in answer:
                 raise ConnectionError(f"cannot follow {CHANGES}: {answer['error'].get('description')}")
 

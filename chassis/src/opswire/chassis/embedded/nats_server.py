@@ -46,11 +46,16 @@ class NatsServer(EmbeddedServer):
         monitor_port: int = 0,
         sync_always: bool = True,
         log_path: Path | None = None,
+        accounts: str = "",
     ) -> None:
-        """Nothing is started or written yet. Log and configuration go to `store_dir` unless `log_path` is given."""
+        """Nothing is started or written yet. Log and configuration go to `store_dir` unless `log_path` is given.
+
+        `accounts` is configuration that says who may connect and do what; without it anybody may do all.
+        """
         super().__init__(store_dir, port, log_path)
         self.monitor_port = monitor_port
         self.sync_always = sync_always
+        self.accounts = accounts
         self._choose_monitor_port = monitor_port == 0
 
     @property
@@ -125,6 +130,7 @@ class NatsServer(EmbeddedServer):
                 f"  sync_interval: {sync_interval}",
                 f"  max_memory_store: {MEMORY_STORE_BYTES_MAX}",
                 "}",
+                self.accounts,
                 "",
             ]
         )

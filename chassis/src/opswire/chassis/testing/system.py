@@ -15,11 +15,12 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from opswire.chassis.broker_keys import ACCOUNTS_FILE, ADMINISTRATOR, write_keys
 from opswire.chassis.embedded.nats_server import NatsServer
 from opswire.chassis.embedded.ports import free_port
 from opswire.chassis.embedded.process import end, log_tail, spawn
@@ -38,13 +39,25 @@ class System:
     """Owns every process and its directory; use it as a context manager, from the main thread.
 
     `settings` are environment variables for all services. Synchronous writes are off: these tests kill processes, they
-    cut no power.
+    cut no power. With `upstreams` the broker knows these, the people by name and public key, and our services by their
+    keys, and lets nobody else in; `seed` names the files.
     """
 
-    def __init__(self, directory: Path, settings: Mapping[str, str] | None = None, sync_always: bool = False) -> None:
-        """Nothing is started yet."""
+    def __init__(
+        self,
+        directory: Path,
+        settings: Mapping[str, str] | None = None,
+        sync_always: bool = False,
+        upstreams: Sequence[str] = (),
+        people: Mapping[str, str] | None = None,
+    ) -> None:
+        """No process is started yet."""
         self.directory = directory
-        self.nats = NatsServer(directory / "nats", sync_always=sync_always)
+        self.is_secured = bool(upstreams)
+        if self.is_secured:
+            write_keys(directory / "broker", upstreams, people)
+        accounts = (directory / "broker" / ACCOUNTS_FILE).read_text() if self.is_secured else ""
+        self.nats = NatsServer(directory / "nats", sync_always=sync_always, accounts=accounts)
         self.valkey = ValkeyServer(directory / "valkey")
         self._settings = dict(settings or {})
         self._servers: dict[str, EmbeddedServer] = {"nats": self.nats, "valkey": self.valkey}
@@ -56,7 +69,7 @@ class System:
         try:
             self.nats.start()
             self.valkey.start()
-            asyncio.run(provision(self.nats.url))
+            asyncio.run(provision(self.nats.url, seed_file=self.seed(ADMINISTRATOR) if self.is_secured else None))
             for name in SERVICES:
                 self._ports[name] = free_port(frozenset(self._ports.values()))
                 self.launch(name)
@@ -160,6 +173,10 @@ class System:
         """Where a service answers over HTTP."""
         return f"http://127.0.0.1:{self._ports[name]}"
 
+    def seed(self, role: str) -> Path:
+        """Where the key of a role lies, such as `intent` or `upstream-test`; only where the broker asks for one."""
+        return self.directory / "broker" / f"{role}.seed"
+
     def log_path(self, name: str) -> Path:
         """The log of all launches of `name`."""
         return self._servers[name].log_path if name in self._servers else self.directory / f"{name}.log"
@@ -202,5 +219,6 @@ class System:
                 "OPSWIRE_CLASSIFIER_PATH": str(classifier),
                 "PYTHONUNBUFFERED": "1",
             }
+            | ({"OPSWIRE_NATS_SEED_FILE": str(self.seed(name))} if self.is_secured else {})
             | self._settings
         )

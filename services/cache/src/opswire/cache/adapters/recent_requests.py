@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from nats.aio.msg import Msg
-from nats.js.api import ConsumerConfig, DeliverPolicy
 from opswire.chassis.body import read_body
 from opswire.chassis.errors import PoisonError
 from opswire.chassis.facts import Facts
+from opswire.chassis.stream_reader import StoredMessage, StreamReader
 from opswire.chassis.wire import WireClient
 from opswire.contracts.intent_resolved import IntentResolved
 from opswire.contracts.request_submitted import RequestSubmitted
@@ -32,7 +31,7 @@ class RecentRequests:
         self._left_out = left_out
 
     async def most_frequent(self, count: int) -> list[str]:
-        """At most `count` texts, the most frequent first, whose intent only reads. Raises nats' errors."""
+        """At most `count` texts, the most frequent first, whose intent only reads. Raises nats' errors or ours."""
         texts: Counter[str] = Counter()
         example: dict[str, dict[str, str]] = {}
         for variables, text in await self._submitted():
@@ -48,35 +47,24 @@ class RecentRequests:
 
     async def _submitted(self) -> list[tuple[dict[str, str], str]]:
         """Key and text of each request in words, oldest first."""
-        stream = self._client.jetstream()
-        last = (await stream.stream_info(FACTS)).state.last_seq
-        config = ConsumerConfig(
-            deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=max(1, last - FACTS_BACK_MAX)
-        )
+        last = (await self._client.jetstream().stream_info(FACTS)).state.last_seq
         found: list[tuple[dict[str, str], str]] = []
-        subscription = await stream.subscribe(
-            REQUEST_SUBMITTED.wildcard, stream=FACTS, config=config, ordered_consumer=True
-        )
+        reader = StreamReader(self._client, FACTS, (REQUEST_SUBMITTED.wildcard,), max(1, last - FACTS_BACK_MAX))
         try:
-            info = await subscription.consumer_info()
-            # What was delivered before we could ask is no longer pending, and not read yet either.
-            pending = (info.num_pending or 0) + (info.delivered.consumer_seq if info.delivered else 0)
             async with asyncio.timeout(READ_WITHIN_S):
-                while pending:
-                    message = await subscription.next_msg(timeout=READ_WITHIN_S)
-                    pending = message.metadata.num_pending
-                    found += self._read(message)
+                async for batch in reader.to_the_end():
+                    found += [each for message in batch for each in self._read(message)]
         finally:
-            await subscription.unsubscribe()
+            await reader.close()
         return found
 
-    def _read(self, message: Msg) -> list[tuple[dict[str, str], str]]:
+    def _read(self, message: StoredMessage) -> list[tuple[dict[str, str], str]]:
         variables = REQUEST_SUBMITTED.variables(message.subject)
         if variables["source"] in self._left_out:
             return []
         try:
-            read_body(message.data)
-            text = RequestSubmitted.from_bytes(message.data).text
+            read_body(message.body)
+            text = RequestSubmitted.from_bytes(message.body).text
         except (PoisonError, ValidationError):
             return []  # parked by whoever was to answer it
         return [(variables, text.strip())] if text else []
