@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from approval_scene import MINUTE_NS, TARGET, Signer, ask_people, people, round_of, settled, signer, step, store
 from nats.aio.client import Client
+from opswire.cli.bus import connected
+from opswire.cli.submission import no_outcome
 from opswire.cli.testing import CommandLine, Result
 from opswire.cli.views.approvals import left
 from opswire.contracts.approval_decided import ApprovalDecided
@@ -69,6 +71,18 @@ async def test_show_tells_an_approval_in_a_line(opswire: CommandLine, client: Cl
     assert "1 of the role operator until " in shown.out
     assert f"approve by {dana.public}: go ahead" in shown.out
     assert "granted by dana" in shown.out
+
+
+async def test_whoever_waits_for_an_outcome_hears_that_people_are_waited_for(
+    opswire: CommandLine, client: Client
+) -> None:
+    await ask_people(client, round_of("patience-1"))
+    async with connected(opswire.environment["OPSWIRE_NATS_URL"]) as bus:
+        waiting = await no_outcome(bus, "cli", "patience-1")
+        lost = await no_outcome(bus, "cli", "patience-2")
+    assert "patience-1 waits for approval: 0 of 1 of the role operator" in str(waiting)
+    assert "opswire approvals show patience-1" in waiting.advice
+    assert "patience-2 was accepted and has no outcome yet" in str(lost)
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ from typing import Any
 from nats.aio.msg import Msg
 from opswire.chassis.stages import Stage
 from opswire.chassis.telemetry import Span, new_trace_id
+from opswire.cli.approvals import read_asked
 from opswire.cli.bus import Accepted, Bus, finished_subject, progress_subject, submitted_subject
-from opswire.cli.errors import NoOutcomeError
+from opswire.cli.errors import CommandError, NoOutcomeError
 from opswire.cli.values import shown_key
 from opswire.contracts.envelope import Envelope, rfc3339
 from opswire.contracts.message import message_type
@@ -146,7 +147,7 @@ async def see_through(
     await watching.unsubscribe()
     await note(span, accepted, trace_store)
     if finished is None:
-        raise no_outcome(source, request_id)
+        raise await no_outcome(bus, source, request_id)
     return Outcome(source, request_id, accepted, read_finish(finished), elapsed_ms)
 
 
@@ -163,12 +164,20 @@ def _teller(progress: Progress | None) -> Callable[[Msg], Awaitable[None]]:
     return tell
 
 
-def no_outcome(source: str, request_id: str) -> NoOutcomeError:
-    """The request is stored and nobody has ended it."""
-    return NoOutcomeError(
-        f"{source}/{request_id} was accepted and has no outcome yet",
-        f"opswire show {shown_key(source, request_id)}, and opswire doctor",
-    )
+async def no_outcome(bus: Bus, source: str, request_id: str) -> NoOutcomeError:
+    """The request is stored and nobody has ended it: people are waited for, or something does not run."""
+    key = shown_key(source, request_id)
+    try:
+        asked = await read_asked(bus, source, request_id)
+    except CommandError:  # nobody was asked, or it cannot be read here: either way there is no outcome
+        asked = None
+    if asked is not None and asked.state(time.time_ns()) == "waiting":
+        return NoOutcomeError(
+            f"{key} waits for approval: {len(asked.given)} of {asked.request.people_needed} of the role "
+            f"{asked.request.role} said a word; nothing is changed yet",
+            f"opswire approvals show {key}; opswire cancel {key} takes it back",
+        )
+    return NoOutcomeError(f"{key} was accepted and has no outcome yet", f"opswire show {key}, and opswire doctor")
 
 
 def read_finish(body: bytes) -> dict[str, Any]:

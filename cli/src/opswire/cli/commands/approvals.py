@@ -98,7 +98,6 @@ def watch(state_dir: StateDir = STATE_DIR_DEFAULT, as_json: Json = False) -> Non
         from opswire.cli.approvals import watch as watching
         from opswire.cli.bus import connected
         from opswire.cli.views.approvals import line
-        from rich.text import Text
 
         async def work() -> None:
             async with connected(_url(state_dir)) as bus:
@@ -107,7 +106,7 @@ def watch(state_dir: StateDir = STATE_DIR_DEFAULT, as_json: Json = False) -> Non
                         sys.stdout.write(json.dumps(asked.as_json(time.time_ns())) + "\n")
                         sys.stdout.flush()
                     else:
-                        terminal().print(Text("  ").join(line(asked, time.time_ns())))
+                        terminal().print(line(asked, time.time_ns()))
 
         run(work())
 

@@ -65,7 +65,7 @@ def show_request(
         found = run(work())
         if not found:
             raise NotFoundError(f"nothing is recorded about {source}/{request_id}", "opswire audit verify")
-        _show(found, as_json)
+        _show(found, as_json, prefix)
 
 
 @app.command("export")
@@ -138,10 +138,10 @@ def accept_loss(
             terminal().print(f"Accepted: {loss.stream}, {known}.", markup=False)
 
 
-def _show(found: list[Recorded], as_json: bool) -> None:
+def _show(found: list[Recorded], as_json: bool, told_already: str = "") -> None:
     from opswire.cli.views.audit import print_entries
 
     if as_json:
         write_json({"entries": [one.as_json() for one in found]})
     else:
-        print_entries(terminal(), found)
+        print_entries(terminal(), found, told_already)

@@ -10,7 +10,6 @@ from opswire.cli.approvals import Asked
 from opswire.cli.views.visible import visible
 from opswire.contracts.approval_decided import ApprovalDecided
 from opswire.contracts.plan_made import Call, Step
-from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
 MARGIN = "        | "
 DIGEST_CHARACTERS = 16
+LISTED_CHARACTERS_MAX = 80
 _RISKS = {"LOW": "", "MEDIUM": "yellow", "HIGH": "bold yellow", "CRITICAL": "bold red"}
 _EFFECTS = {"write": "bold yellow", "destroy": "bold red"}
 
@@ -34,33 +34,28 @@ def left(until_ns: int, now_ns: int) -> str:
 
 
 def print_list(console: Console, found: Sequence[Asked], now_ns: int) -> None:
-    """One line for each."""
+    """Two lines for each, the name alone in its place so that it can be copied from the narrowest terminal."""
     if not found:
         console.print("Nothing waits for approval.")
         return
-    table = Table(box=None, pad_edge=False)
-    for title in ("request", "state", "left", "steps", "needs", "asked by", "text"):
-        table.add_column(title, overflow="fold")
     for asked in found:
-        table.add_row(*line(asked, now_ns))
-    console.print(table)
+        console.print(line(asked, now_ns))
     console.print(Text(f"look: opswire approvals show {found[0].key}", style="dim"))
 
 
-def line(asked: Asked, now_ns: int) -> list[Text]:
-    """The cells of one round in the list."""
+def line(asked: Asked, now_ns: int) -> Text:
+    """What a round is about, in two lines: its name, how it stands, who asks for what."""
     request = asked.request
     changes = sum(step.effect.value in _EFFECTS for step in request.plan.steps)
-    needs = f"{len(asked.given)} of {request.people_needed} {request.role}"
-    return [
-        Text(asked.key),
-        Text(asked.state(now_ns)),
-        Text(left(request.expires_ns, now_ns)),
-        Text(f"{len(request.plan.steps)}, {changes} change{'' if changes == 1 else 's'}"),
-        Text(needs),
-        visible(f"{request.requester.id} ({request.requester.kind.value})"),
-        visible(request.text[:80].replace("\n", " ")),
-    ]
+    state = asked.state(now_ns)
+    told = Text.assemble((asked.key, "bold"), "  ", (state, "bold yellow" if state == "waiting" else ""))
+    if state == "waiting":
+        told.append(f", {left(request.expires_ns, now_ns)} left")
+    told.append(f"; {len(asked.given)} of {request.people_needed} {request.role}")
+    steps, plural = len(request.plan.steps), "" if changes == 1 else "s"
+    told.append(f"; {steps} step{'' if steps == 1 else 's'}, {changes} change{plural}\n    ")
+    told.append_text(visible(f"{request.requester.id} ({request.requester.kind.value})")).append(": ")
+    return told.append_text(visible(request.text[:LISTED_CHARACTERS_MAX].replace("\n", " ")))
 
 
 def print_asked(console: Console, asked: Asked, now_ns: int) -> None:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 HASH_CHARACTERS = 12
 
 
-def print_entries(console: Console, found: list[Recorded]) -> None:
-    """One line for each entry."""
+def print_entries(console: Console, found: list[Recorded], told_already: str = "") -> None:
+    """One line for each entry. `told_already` is what every subject begins with, where that needs no telling."""
     if not found:
         console.print("Nothing is recorded yet.")
         return
@@ -28,7 +28,8 @@ def print_entries(console: Console, found: list[Recorded]) -> None:
     for one in found:
         entry = one.entry
         place = f"{entry.stream} {entry.sequence}"
-        cells = (str(entry.number), clock(entry.at_ns), entry.actor, entry.subject, place, entry.hash[:HASH_CHARACTERS])
+        what = entry.subject.removeprefix(told_already)
+        cells = (str(entry.number), clock(entry.at_ns), entry.actor, what, place, entry.hash[:HASH_CHARACTERS])
         table.add_row(*(Text(harmless(cell)) for cell in cells))
     console.print(table)
 

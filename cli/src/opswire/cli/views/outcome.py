@@ -18,19 +18,26 @@ if TYPE_CHECKING:
 
 ROWS_SHOWN_MAX = 50
 COLUMN_CHARACTERS_MIN = 24
+COMMAND = "opswire "
 _STYLES = {"completed": "bold green", "needs_clarification": "bold yellow", "needs_human": "bold yellow"}
 _TIMINGS = ("intent", "assets", "executor", "bus")
 
 
 @contextmanager
 def following(console: Console, submission: Submission) -> Iterator[Progress]:
-    """Show what the services say they are doing, in one line that is gone when the outcome is there."""
+    """Show what the services say they are doing, in one line that is gone when the outcome is there.
+
+    What tells a person to do something stays: it may take hours until the outcome is there.
+    """
     began = time.monotonic()
     with console.status(Text(f"{submission.source}/{submission.request_id}: waiting for the first service")) as status:
 
         def tell(service: str, doing: str) -> None:
             elapsed_ms = (time.monotonic() - began) * 1_000
-            status.update(Text(f"{elapsed_ms:6.0f} ms  {harmless(service)}: {harmless(doing)}"))
+            told = f"{elapsed_ms:6.0f} ms  {harmless(service)}: {harmless(doing)}"
+            if COMMAND in doing:
+                console.print(Text(told), soft_wrap=True)
+            status.update(Text(told))
 
         yield tell
 
