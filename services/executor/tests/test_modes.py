@@ -83,4 +83,5 @@ async def test_a_change_is_heard_and_not_only_asked_for(scene: Scene) -> None:
     await until(lambda: scene.modes.mode == "normal")
     await scene.service.sender.send(MODE_CHANGED, MODE_CHANGED.template, word(scene, "stopped"), message_id="stop")
     await until(lambda: scene.modes.mode == "stopped")
+    assert scene.modes.reason == "a test"
     following.cancel()
