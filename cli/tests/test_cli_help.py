@@ -63,6 +63,16 @@ COMMANDS = (
     "lab down",
     "lab status",
     "doctor",
+    "audit accept-loss",
+    "audit export",
+    "audit list",
+    "audit show",
+    "audit verify",
+    "keys broker",
+    "latency diff",
+    "latency page",
+    "latency serve",
+    "latency slo",
 )
 
 

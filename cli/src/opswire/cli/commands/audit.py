@@ -72,9 +72,10 @@ def show_request(
 def export(
     first: Annotated[int, typer.Option("--from", min=1, help="The first record to write.")] = 1,
     state_dir: StateDir = STATE_DIR_DEFAULT,
+    as_json: Json = False,
 ) -> None:
     """Every entry as a line of JSON on standard output, fit for another program to recompute."""
-    with reporting(False):
+    with reporting(as_json):
         import json
         import sys
 
