@@ -6,14 +6,13 @@ both are told not to create anything, and a service refuses to start on what it 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import nats
 import orjson
 from nats.aio.client import Client
-from opswire.chassis.broker_keys import connect_options
 from opswire.chassis.errors import OpswireError
 from opswire.contracts.route import Consumer, Route
 from opswire.contracts.routes import (
@@ -185,12 +184,14 @@ async def _apply(client: Client, kind: str, name: str, wanted: Config, report: P
         raise DriftError(f"{label} cannot be provisioned: {answer['error'].get('description')}")
 
 
-async def provision(nats_url: str, replicas: int = 1, seed_file: Path | None = None) -> ProvisionReport:
+async def provision(
+    nats_url: str, replicas: int = 1, connect_options: Mapping[str, Any] | None = None
+) -> ProvisionReport:
     """Create or update every stream and durable consumer of the route table.
 
     Safe to repeat. Raises DriftError when the broker refuses a change (a property that can only be set at creation).
     """
-    client = await nats.connect(nats_url, connect_timeout=5, max_reconnect_attempts=2, **connect_options(seed_file))
+    client = await nats.connect(nats_url, connect_timeout=5, max_reconnect_attempts=2, **(connect_options or {}))
     try:
         report = ProvisionReport()
         for config in stream_configs(replicas):

@@ -17,6 +17,7 @@ from opswire.chassis.stream_guard import StreamGuard
 from opswire.chassis.stream_reader import StoredMessage, StreamReader
 from opswire.chassis.wire import WireClient
 from opswire.cli.audit_check import Report, verify_trail
+from opswire.cli.broker_seed import options_for
 from opswire.cli.bus import CONNECT_TIMEOUT_S, REPLY_TIMEOUT_S, place_of
 from opswire.cli.errors import CommandError, NotRunningError, UsageError
 from opswire.contracts.audit_recorded import AuditEntry, AuditRecorded
@@ -123,7 +124,7 @@ async def trail_at(url: str) -> AsyncIterator[Trail]:
     except ValueError:
         raise UsageError("the broker's URL cannot be read", "OPSWIRE_NATS_URL=nats://HOST:PORT") from None
     client = WireClient()
-    options: dict[str, Any] = {"connect_timeout": 2, "max_reconnect_attempts": 0, "error_cb": quiet}
+    options: dict[str, Any] = {"connect_timeout": 2, "max_reconnect_attempts": 0, "error_cb": quiet} | options_for(url)
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             await client.connect(url, name="opswire", **options)

@@ -12,16 +12,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 from nats.errors import NoRespondersError, NoServersError
 from nats.errors import TimeoutError as NatsTimeoutError
+from opswire.chassis.stream_reader import reader_subject
+from opswire.cli.broker_seed import ADVICE as ADVICE_KEY
+from opswire.cli.broker_seed import options_for
 from opswire.cli.errors import CommandError, NotRunningError, UsageError
+from opswire.cli.waking import Feed, woken
 from opswire.contracts.routes import FACTS, PROGRESS_REPORTED, REQUEST_FINISHED, REQUEST_SUBMITTED
 
 CONNECT_TIMEOUT_S = 5.0
@@ -33,6 +37,7 @@ WATCH_IDLE_S = 60
 STORE_AGAIN_S = 0.1
 # The broker has one code for every refusal of its store; only the words tell a taken subject from a full stream.
 STORE_REFUSED = 10077
+NO_ANSWER = "nobody answers; there is no such stream, or this key may not ask"
 SUBJECT_TAKEN = "per subject"
 
 
@@ -101,19 +106,24 @@ def place_of(url: str) -> str:
 
 
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator[Bus]:
-    """A connection to the broker, closed at the end.
+async def connected(url: str, seed_file: Path | None = None) -> AsyncIterator[Bus]:
+    """A connection to the broker, closed at the end; with a key where there is one.
 
     Raises NotRunningError when nothing answers at `url`, UsageError when it is none; neither quotes it whole.
     """
 
-    async def quiet(_: Exception) -> None:
+    refusals: list[str] = []
+
+    async def quiet(error: Exception) -> None:
         """A lost connection shows in the request that was under way; nats-py would print a trace besides."""
+        if "violation" in str(error).lower():
+            refusals.append(str(error))
 
     try:
         place = place_of(url)
     except ValueError:
         raise UsageError("the broker's URL cannot be read", "OPSWIRE_NATS_URL=nats://HOST:PORT") from None
+    options = options_for(url, seed_file)
     try:
         client = await asyncio.wait_for(
             nats.connect(
@@ -123,13 +133,17 @@ async def connected(url: str) -> AsyncIterator[Bus]:
                 reconnect_time_wait=0.2,
                 error_cb=quiet,
                 name="opswire",
+                **options,
             ),
             CONNECT_TIMEOUT_S,
         )
     except (NoServersError, TimeoutError, OSError):
+        if refusals:
+            what = "refuses this key" if options else "asks for a key"
+            raise CommandError(f"the broker at {place} {what}", ADVICE_KEY) from None
         raise NotRunningError(f"no broker answers at {place}", "opswire status, or opswire up") from None
     try:
-        yield Bus(client)
+        yield Bus(client, refusals)
     finally:
         await client.close()
 
@@ -137,8 +151,10 @@ async def connected(url: str) -> AsyncIterator[Bus]:
 class Bus:
     """Publishes requests and reads streams."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, refusals: list[str] | None = None) -> None:
+        """`refusals` grows by what the broker says that this key may not."""
         self.client = client
+        self._refusals = [] if refusals is None else refusals
 
     async def api(self, subject: str, body: object | None = None) -> dict[str, Any]:
         """Ask JetStream; the answer may hold `error`. Raises NotRunningError when it does not answer."""
@@ -163,6 +179,8 @@ class Bus:
             try:
                 reply = await self.client.request(subject, body, timeout=REPLY_TIMEOUT_S, headers=headers)
             except (NatsTimeoutError, NoRespondersError) as error:
+                if any(f'"{subject.lower()}"' in refusal.lower() for refusal in self._refusals):
+                    raise CommandError(f"this key may not publish on {subject}", ADVICE_KEY) from error
                 if time.monotonic() > until:
                     raise NotRunningError(
                         f"the broker did not acknowledge {subject}; it may be stored or not",
@@ -198,7 +216,7 @@ class Bus:
 
     async def last(self, stream: str, subject: str) -> Stored | None:
         """The newest message on a subject, or None."""
-        found = await self._direct(stream, {"last_by_subj": subject})
+        found = await self._direct(f"{stream}.{subject}", None)
         return found[0] if found else None
 
     async def newest_of_each(self, stream: str, pattern: str) -> list[Stored]:
@@ -217,19 +235,24 @@ class Bus:
             # Onwards in any case: a sequence may be one that could not be read.
             sequence = max(sequence, *(message.sequence for message in batch)) + 1
 
-    async def _direct(self, stream: str, query: dict[str, Any]) -> list[Stored]:
-        """A direct get: one reply a message, and where many are asked for an empty one at the end."""
-        many = "batch" in query or "multi_last" in query
+    async def _direct(self, stream: str, query: dict[str, Any] | None) -> list[Stored]:
+        """A direct get: one reply a message, and where many are asked for an empty one at the end.
+
+        Without a query `stream` goes on with the one subject that is asked for: some keys may ask for no other.
+        """
+        many = query is not None
         inbox = self.client.new_inbox()
         subscription = await self.client.subscribe(inbox)
         found: list[Stored] = []
         try:
-            await self.client.publish(f"$JS.API.DIRECT.GET.{stream}", json.dumps(query).encode(), reply=inbox)
+            await self.client.publish(
+                f"$JS.API.DIRECT.GET.{stream}", b"" if query is None else json.dumps(query).encode(), reply=inbox
+            )
             while True:
                 message = await subscription.next_msg(timeout=REPLY_TIMEOUT_S)
                 status = _status(message)
                 if status == "503":
-                    raise NotRunningError(f"there is no stream {stream}", "opswire provision")
+                    raise NotRunningError(f"{stream} cannot be read: {NO_ANSWER}", "opswire provision")
                 if status is not None:
                     return found
                 found.append(_stored(message))
@@ -245,7 +268,7 @@ class Bus:
         return await self.newest_of_each(FACTS, f"opswire.v1.{source}.{request_id}.>")
 
     @asynccontextmanager
-    async def following(self, stream: str, pattern: str, **where: object) -> AsyncIterator[Subscription]:
+    async def following(self, stream: str, pattern: str, **where: object) -> AsyncIterator[Feed]:
         """A subscription fed from the stream by a consumer of its own, which the broker forgets afterwards.
 
         `where` adds to the consumer's settings, such as `opt_start_seq`. A restart of the broker ends the feed without
@@ -263,7 +286,16 @@ class Bus:
             "num_replicas": 1,
             "inactive_threshold": WATCH_IDLE_S * 1_000_000_000,
         }
-        answer = await self.api(f"CONSUMER.CREATE.{stream}", {"stream_name": stream, "config": config | where})
+        try:
+            create = reader_subject(stream).removeprefix("$JS.API.")
+            answer = await self.api(create, {"stream_name": stream, "config": config | where})
+        except NotRunningError as error:
+            await subscription.unsubscribe()
+            if not isinstance(error.__cause__, NoRespondersError):
+                raise
+            async with self._waking(stream, pattern) as feed:
+                yield feed
+            return
         if "error" in answer:
             await subscription.unsubscribe()
             raise NotRunningError(f"{stream}: {answer['error'].get('description')}", "opswire provision")
@@ -274,7 +306,27 @@ class Bus:
             # Not waited for: the broker forgets an idle consumer by itself.
             await self.client.publish(f"$JS.API.CONSUMER.DELETE.{stream}.{answer['name']}")
 
-    async def finish(self, feed: Subscription, source: str, request_id: str, until: float) -> bytes | None:
+    @asynccontextmanager
+    async def _waking(self, stream: str, pattern: str) -> AsyncIterator[Feed]:
+        """For a key that may make no consumer."""
+
+        async def look(subject: str) -> Msg | None:
+            try:
+                stored = await self.last(stream, subject)
+            except NotRunningError:
+                return None  # the broker is away for now; it is looked again
+            if stored is None:
+                return None
+            headers = stored.headers | {"Nats-Sequence": str(stored.sequence)}
+            return Msg(self.client, subject, "", stored.body, headers)
+
+        subscription, feed = await woken(self.client, pattern, look)
+        try:
+            yield feed
+        finally:
+            await subscription.unsubscribe()
+
+    async def finish(self, feed: Feed, source: str, request_id: str, until: float) -> bytes | None:
         """Wait for the one finish of a request; None when `until` (monotonic) passed without it."""
         subject = finished_subject(source, request_id)
         while time.monotonic() < until:

@@ -13,9 +13,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from nats.aio.subscription import Subscription
 from nats.errors import TimeoutError as NatsTimeoutError
 from opswire.cli.bus import Bus
+from opswire.cli.waking import Feed
 from opswire.contracts.asset_changed import AssetChanged
 from opswire.contracts.caches_invalidated import CachesInvalidated
 from opswire.contracts.routes import ASSET_CHANGED, CACHES_INVALIDATED, CHANGES
@@ -33,7 +33,7 @@ class Watch:
     """What was seen on the log of changes since the watch began, and where in the log."""
 
     bus: Bus
-    feed: Subscription
+    feed: Feed
     read_to: int = 0
     changed: dict[Change, int] = field(default_factory=dict)
     invalidated: set[Change] = field(default_factory=set)

@@ -11,7 +11,9 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 
+from opswire.chassis.broker_keys import OPERATOR
 from opswire.cli.children import ProgramChild
 from opswire.cli.errors import CommandError
 from opswire.cli.processes import started_at
@@ -20,6 +22,7 @@ from opswire.cli.stack import (
     SERVICES,
     STOP_ORDER,
     Wishes,
+    broker_accounts,
     choose_ports,
     environment_of,
     ledger_child,
@@ -59,6 +62,7 @@ async def keep_up(state: StateDir, wishes: Wishes, report: Report, ready: Ready)
         str(state.trace_store),
         wishes.lab,
         loopback_wanted(state, wishes),
+        seed_file=str(state.seed(OPERATOR)) if wishes.secured else "",
     )
     supervisor = Supervisor(state, record, report)
     stop = asyncio.Event()
@@ -105,22 +109,24 @@ async def _start_all(
     state: StateDir, supervisor: Supervisor, ports: dict[str, int], record: RunRecord, wishes: Wishes
 ) -> None:
     environment = environment_of(state, record.urls, record.token, record.loopback)
+    accounts = broker_accounts(state) if wishes.secured else ""
     trained = asyncio.create_task(_train_if_missing(state, environment))
     model = asyncio.create_task(_model_up(state, supervisor, ports, wishes))
     try:
 
         async def provision() -> None:
             # After each start of the broker: a stream in memory is gone with it.
-            await provision_streams(record.urls["nats"], replicas=1)
+            await provision_streams(record.urls["nats"], 1, Path(record.seed_file) if record.seed_file else None)
 
         await _together(
-            supervisor.start(nats_child(state, ports), provision), supervisor.start(valkey_child(state, ports))
+            supervisor.start(nats_child(state, ports, accounts), provision),
+            supervisor.start(valkey_child(state, ports)),
         )
 
         async def start(name: str) -> None:
             if name == "intent":
                 await _together(trained, model)
-            await supervisor.start(service_child(name, state, ports, environment))
+            await supervisor.start(service_child(name, state, ports, environment, wishes.secured))
 
         lab = [asyncio.to_thread(_lab_up, state)] if wishes.lab else []
         ledger = supervisor.start(ledger_child(state, ports, environment))
@@ -215,4 +221,5 @@ def background_arguments(state: StateDir, wishes: Wishes) -> list[str]:
     given = [word for name, port in options.items() if port is not None for word in (name, str(port))]
     lab = "--lab" if wishes.lab else "--no-lab"
     model = [] if wishes.model is None else ["--model", wishes.model]
-    return [sys.executable, "-m", "opswire.cli", "up", "--state-dir", str(state.path), lab, *model, *given]
+    secured = ["--secured"] if wishes.secured else []
+    return [sys.executable, "-m", "opswire.cli", "up", "--state-dir", str(state.path), lab, *secured, *model, *given]

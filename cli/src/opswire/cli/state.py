@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from opswire.cli.broker_seed import remember
 from opswire.cli.errors import CommandError, NotRunningError
 from opswire.cli.processes import is_same
 
@@ -41,7 +42,8 @@ class ChildRecord:
 class RunRecord:
     """What runs. `phase` is starting, ready or stopping; `urls` holds nats, nats_monitor, valkey and the services.
 
-    `lab` says that the lab belongs to this run, `loopback` that the executor may contact hosts on this machine.
+    `lab` says that the lab belongs to this run, `loopback` that the executor may contact hosts on this machine,
+    `seed_file` where the key lies that the broker asks its owner for; empty where it lets everybody in.
     """
 
     pid: int
@@ -53,6 +55,7 @@ class RunRecord:
     trace_store: str = ""
     lab: bool = False
     loopback: bool = False
+    seed_file: str = ""
     children: list[ChildRecord] = field(default_factory=list)
 
     @property
@@ -91,6 +94,15 @@ class StateDir:
             if not ignore.exists():
                 ignore.write_text("*\n")
 
+    @property
+    def broker_keys(self) -> Path:
+        """Where keys and accounts of a broker lie that asks for keys."""
+        return self.path / "broker"
+
+    def seed(self, role: str) -> Path:
+        """The key of a role at such a broker."""
+        return self.broker_keys / f"{role}.seed"
+
     def log(self, name: str) -> Path:
         """The log file of a child."""
         return self.logs / f"{name}.jsonl"
@@ -110,11 +122,14 @@ class StateDir:
         """What `run.json` says, alive or not; None when there is none."""
         try:
             with _usable(self.path):
-                return RunRecord.from_json(json.loads(self.run_file.read_text()))
+                record = RunRecord.from_json(json.loads(self.run_file.read_text()))
         except FileNotFoundError:
             return None
         except (ValueError, TypeError):
             return None  # cut short by a full disk or a power cut: what it said is lost, and `up` writes it anew
+        if record.seed_file:
+            remember(record.urls.get("nats", ""), Path(record.seed_file))
+        return record
 
     def running(self) -> RunRecord:
         """What runs here. Raises NotRunningError when nothing does."""

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from opswire.chassis.broker_keys import ACCOUNTS_FILE, ADMINISTRATOR, write_keys
+from opswire.chassis.broker_keys import ACCOUNTS_FILE, ADMINISTRATOR, connect_options, write_keys
 from opswire.chassis.embedded.nats_server import NatsServer
 from opswire.chassis.embedded.ports import free_port
 from opswire.chassis.embedded.process import end, log_tail, spawn
@@ -69,7 +69,8 @@ class System:
         try:
             self.nats.start()
             self.valkey.start()
-            asyncio.run(provision(self.nats.url, seed_file=self.seed(ADMINISTRATOR) if self.is_secured else None))
+            seed_file = self.seed(ADMINISTRATOR) if self.is_secured else None
+            asyncio.run(provision(self.nats.url, connect_options=connect_options(seed_file)))
             for name in SERVICES:
                 self._ports[name] = free_port(frozenset(self._ports.values()))
                 self.launch(name)

@@ -9,7 +9,9 @@ import typer
 from opswire.cli.console import reporting, terminal, write_json
 from opswire.cli.options import STATE_DIR_DEFAULT, Json, StateDir
 
-app = typer.Typer(no_args_is_help=True, help="Keys with which people sign approvals.")
+app = typer.Typer(
+    no_args_is_help=True, help="Keys with which people sign approvals, and everybody connects to the broker."
+)
 
 
 @app.command("new")
@@ -47,3 +49,36 @@ def new(
         )
         console.print("This entry goes into people.yaml (OPSWIRE_PEOPLE_FILE), under people:", markup=False)
         terminal().print(entry, markup=False, end="")
+
+
+@app.command("broker")
+def broker(
+    directory: Annotated[Path, typer.Argument(help="Where seeds and accounts go; made where it is not there.")],
+    upstreams: Annotated[
+        list[str] | None, typer.Option("--upstream", metavar="SOURCE", help="An upstream; may be given more than once.")
+    ] = None,
+    people: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--person", metavar="NAME=KEY", help="A person and public key, as in people.yaml; may be repeated."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a key for each service, administrator and upstream, and the accounts that nats-server includes.
+
+    What is there stays: repeat it with one more upstream or person, then reload the broker.
+    """
+    with reporting(as_json):
+        from opswire.cli.broker_folder import make_folder
+
+        made = make_folder(directory, upstreams or [], people or [])
+        if as_json:
+            write_json(made)
+            return
+        for row in made["roles"]:
+            terminal().print(f"{row['name']}: {row['seed_file'] or 'a key of its own'}", markup=False)
+        terminal(error=True).print(
+            f"The broker includes {made['accounts_file']}. Each seed goes to its role alone; see deploy/README.md",
+            markup=False,
+        )

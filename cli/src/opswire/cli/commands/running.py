@@ -34,6 +34,9 @@ def up(
     valkey_port: Port = None,
     http_port: HttpPort = None,
     lab: Annotated[bool, typer.Option(help="Start the lab's three hosts too and import its inventory.")] = False,
+    secured: Annotated[
+        bool, typer.Option(help="Have the broker ask everybody for a key; yours is in STATE_DIR/broker.")
+    ] = False,
     model: Model = None,
     as_json: Json = False,
 ) -> None:
@@ -42,7 +45,7 @@ def up(
         from opswire.cli.stack import Wishes
         from opswire.cli.state import StateDir as Directory
 
-        wishes = Wishes(nats_port, valkey_port, http_port, lab, model)
+        wishes = Wishes(nats_port, valkey_port, http_port, lab, secured, model)
         wishes.check()
         state = Directory(state_dir)
         state.prepare()
