@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import nats
 import orjson
 import pytest
 from opswire.chassis.anchors import Anchor, FileAnchors, read_anchors
@@ -56,6 +57,27 @@ class Writer:
         self.high_water.saw(FACTS, stored.sequence, (await self.guard.place(FACTS)).last.stored_ns)
         assert found["state"]["last_seq"] == stored.sequence
         return stored.sequence
+
+
+async def test_a_mark_that_rises_while_the_stream_is_asked_is_no_loss(nats_server: NatsServer, tmp_path: Path) -> None:
+    """The audit's reader notes new messages all the time, also between a question and its answer."""
+    client = await nats.connect(nats_server.url)
+    answers: list[dict[str, Any]] = []
+
+    async def ask(subject: str, body: object) -> dict[str, Any]:
+        reply = await client.request(subject, orjson.dumps(body), timeout=5)
+        answers.append(orjson.loads(reply.data))
+        stored = await client.jetstream().publish(f"opswire.v1.test.later-{len(answers)}.submitted", b"{}")
+        high_water.saw(FACTS, stored.seq, 1_000_000_000)
+        return answers[-1]
+
+    high_water = HighWater(tmp_path)
+    guard = StreamGuard(ask, high_water)
+    stored = await client.jetstream().publish("opswire.v1.test.first.submitted", b"{}")
+    high_water.saw(FACTS, stored.seq)
+    await guard.check()
+    assert (guard.state, len(answers)) == ("ok", 1)
+    await client.close()
 
 
 async def restored(server: NatsServer, copy: Path) -> None:

@@ -64,11 +64,16 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a stream stands: its last message, and when the one at the mark was stored (None: it is not there)."""
+    """Where a stream stands: its last message, and when the one at the mark was stored (None: it is not there).
+
+    `mark` is the one that stood when the stream was asked; None takes the one that stands now. A mark that rises while
+    the answer is on its way says nothing about it.
+    """
 
     last: Mark
     first_sequence: int = 1
     at_mark_ns: int | None = None
+    mark: Mark | None = None
 
 
 class HighWater:
@@ -146,7 +151,7 @@ class HighWater:
         """What is wrong, as the beginning of a sentence; empty when all is well."""
         if self._unreadable:
             return self._unreadable
-        mark = self._marks.get(stream)
+        mark = place.mark or self._marks.get(stream)
         if mark is None or (mark.sequence < place.first_sequence and _may_have_expired(mark)):
             return ""
         if place.last.sequence < mark.sequence:

@@ -48,9 +48,9 @@ class StreamGuard:
         mark = self.high_water.mark(stream)
         asked = self._ask(f"STREAM.INFO.{stream}", {})
         if mark is None or not mark.stored_ns:
-            return _place(await asked, None)
+            return _place(await asked, None, mark)
         info, message = await asyncio.gather(asked, self._ask(f"STREAM.MSG.GET.{stream}", {"seq": mark.sequence}))
-        return _place(info, nanoseconds(message["message"]["time"]) if "message" in message else None)
+        return _place(info, nanoseconds(message["message"]["time"]) if "message" in message else None, mark)
 
     async def _ask(self, subject: str, body: object) -> dict[str, Any]:
         try:
@@ -59,9 +59,9 @@ class StreamGuard:
             raise BrokerAwayError(f"the broker does not say where its streams stand: {error}") from error
 
 
-def _place(info: dict[str, Any], at_mark_ns: int | None) -> Place:
+def _place(info: dict[str, Any], at_mark_ns: int | None, mark: Mark | None) -> Place:
     if "error" in info and info["error"].get("code") != 404:
         raise BrokerAwayError(f"the broker does not say where a stream stands: {info['error'].get('description')}")
     state = info.get("state", {"last_seq": 0, "first_seq": 0, "last_ts": ""})
     last_ns = nanoseconds(str(state["last_ts"])) if state["last_seq"] else 0
-    return Place(Mark(int(state["last_seq"]), last_ns), int(state["first_seq"]), at_mark_ns)
+    return Place(Mark(int(state["last_seq"]), last_ns), int(state["first_seq"]), at_mark_ns, mark)
