@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import shutil
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from opswire.cli.background import start_behind, take_down
 from opswire.cli.console import complain, terminal
+from opswire.cli.demo.approving import APPROVER, ask_and_approve, know_approver, verify_audit
 from opswire.cli.demo.steps import Demo, DemoError, Question
 from opswire.cli.errors import CommandError
 from opswire.cli.stack import Wishes
@@ -23,6 +25,7 @@ What to try next
   .venv/bin/opswire ask "why is checkout slow on web-01?"
   .venv/bin/opswire ask "cat /etc/motd on web-01"
   .venv/bin/opswire trace REQUEST_ID                    where every millisecond went
+  docs/how-to/approve-a-change.md                       change a host: keys, approvals, the policy
   .venv/bin/opswire assets import YOUR_INVENTORY        NetBox CSV, Ansible INI or our YAML
   docs/how-to/add-a-message.md                          change the system itself
 """
@@ -52,6 +55,11 @@ async def play(demo: Demo, state: StateDir) -> None:
     await demo.ask_and_kill(Question("is checkout running on web-01?", mentions=["running"]))
     demo.say("A real Alertmanager payload as an event")
     await demo.publish_alert()
+    demo.say("A change: planned, shown to somebody else, signed, run once, verified by another pid")
+    restart = Question("restart checkout on web-02", mentions=["running with pid", f"Approved by {APPROVER}"])
+    await ask_and_approve(demo, restart)
+    demo.say("Everything that happened is in the audit trail, and nobody has changed it")
+    await verify_audit(demo)
 
 
 def run(state_dir: Path, keep: bool) -> float:
@@ -62,6 +70,8 @@ def run(state_dir: Path, keep: bool) -> float:
         take_down_if_up(state)
         shutil.rmtree(state.path)
     state.prepare()
+    know_approver(state)
+    os.environ.setdefault("OPSWIRE_ANCHOR_INTERVAL_S", "1")  # it is a short demo
     console = terminal()
     console.print("Starting NATS, Valkey, four services and a lab of three hosts ...")
     _, seconds = start_behind(state, Wishes(lab=True))

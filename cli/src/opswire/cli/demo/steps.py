@@ -52,34 +52,44 @@ class Demo:
     """Asks a running system, shows what it answers and where the time went, and checks both."""
 
     def __init__(self, state: StateDir) -> None:
-        self._state = state
-        self._console = terminal()
+        self.state = state
+        self.console = terminal()
         self.asked = 0
 
     def say(self, text: str) -> None:
         """A heading before a step."""
-        self._console.print(Text(f"\n{text}", style="bold cyan"))
+        self.console.print(Text(f"\n{text}", style="bold cyan"))
+
+    def command(self, text: str) -> None:
+        """The command that does what comes next."""
+        self.console.print(Text(f"\n$ {text}", style="bold"), soft_wrap=True)
+
+    @property
+    def broker_url(self) -> str:
+        """Where the running system's broker answers. Raises NotRunningError."""
+        return self._record().urls["nats"]
 
     async def ask(self, question: Question) -> Outcome:
         """Ask, show, check."""
-        self._console.print(Text(f'\n$ opswire ask "{question.text}"', style="bold"))
+        self.command(f'opswire ask "{question.text}"')
         submission = building.of_text(question.text, "demo", DEADLINE_MS, "cli", None)
         return await self._see_through(submission, question)
 
     async def _see_through(self, submission: Submission, question: Question) -> Outcome:
-        async with connected(self._record().urls["nats"]) as bus:
-            outcome = await see_through(bus, submission, self._state.trace_store)
-        self._show(outcome, question)
+        async with connected(self.broker_url) as bus:
+            outcome = await see_through(bus, submission, self.state.trace_store)
+        self.show(outcome, question)
         return outcome
 
-    def _show(self, outcome: Outcome, question: Question) -> None:
+    def show(self, outcome: Outcome, question: Question) -> None:
+        """Print the outcome and where its time went; raise DemoError where either is not as it must be."""
         self.asked += 1
-        print_outcome(self._console, outcome)
+        print_outcome(self.console, outcome)
         self._check(outcome.finished, question)
         key = f"{outcome.source}/{outcome.request_id}"
-        spans = settled_spans(self._state.trace_store, key)
+        spans = settled_spans(self.state.trace_store, key)
         request, segments = account(key, spans)
-        self._console.print(render_stages(request, spans, segments))
+        self.console.print(render_stages(request, spans, segments))
         total_ns = sum(segment.end_ns - segment.start_ns for segment in segments)
         if request.e2e_ns <= 0 or total_ns != request.e2e_ns:
             raise DemoError(f"the stages of {key} add up to {total_ns} ns of {request.e2e_ns} ns", "opswire trace")
@@ -99,39 +109,39 @@ class Demo:
 
     async def change_owner(self, name: str, owner: str) -> None:
         """Change an asset and return once no cache serves what was true before."""
-        self._console.print(Text(f"\n$ opswire assets set {name} owner={owner}", style="bold"))
-        asset, settled = await inventory.set_asset(self._state, name, {"owner": owner})
+        self.command(f"opswire assets set {name} owner={owner}")
+        asset, settled = await inventory.set_asset(self.state, name, {"owner": owner})
         if not settled:
             raise DemoError("the caches did not let go in time", "opswire doctor")
-        self._console.print(f"{asset['name']} belongs to {owner} now; no cache serves anything older.")
+        self.console.print(f"{asset['name']} belongs to {owner} now; no cache serves anything older.")
 
     async def publish_alert(self) -> Outcome:
         """Send a real Alertmanager payload, as an upstream would."""
-        self._console.print(Text(f"\n$ opswire publish {ALERT} --format alertmanager.v4", style="bold"))
+        self.command(f"opswire publish {ALERT} --format alertmanager.v4")
         body = files("opswire.cli.demo").joinpath(ALERT).read_bytes()
         submission = building.of_event(body, "alertmanager.v4", "alertmanager", DEADLINE_MS, "cli", None)
-        return await self._see_through(submission, Question("the alert", "needs_human"))
+        return await self._see_through(submission, Question("the alert", mentions=["grafana@mon-01"]))
 
     async def ask_and_kill(self, question: Question) -> None:
         """Ask, SIGKILL the executor once its plan is stored, and see the one outcome arrive all the same."""
         for _ in range(KILL_ATTEMPTS):
             outcome, pid = await self._ask_killing(question)
             await self._wait_replaced(pid)
-            spans = settled_spans(self._state.trace_store, f"{outcome.source}/{outcome.request_id}")
+            spans = settled_spans(self.state.trace_store, f"{outcome.source}/{outcome.request_id}")
             attempts = [span.attributes.get("messaging.nats.message.delivery_attempt", 1) for span in spans]
             if max(int(str(attempt)) for attempt in attempts) > 1:
-                self._console.print(f"The executor (pid {pid}) was killed in the middle and started anew:")
-                self._show(outcome, question)
+                self.console.print(f"The executor (pid {pid}) was killed in the middle and started anew:")
+                self.show(outcome, question)
                 return
         raise DemoError(f"{KILL_ATTEMPTS} requests were over before the kill", "try again on a quieter machine")
 
     async def _ask_killing(self, question: Question) -> tuple[Outcome, int]:
         submission = building.of_text(question.text, "demo", DEADLINE_MS, "cli", None)
-        async with connected(self._record().urls["nats"]) as bus:
+        async with connected(self.broker_url) as bus:
             pid = self._executor_pid()
             killing = asyncio.create_task(self._kill_at_plan(bus, submission, pid))
-            self._console.print(Text(f'\n$ opswire ask "{question.text}" & kill -9 {pid}', style="bold"))
-            outcome = await see_through(bus, submission, self._state.trace_store)
+            self.command(f'opswire ask "{question.text}" & kill -9 {pid}')
+            outcome = await see_through(bus, submission, self.state.trace_store)
             await killing
         return outcome, pid
 
@@ -150,4 +160,4 @@ class Demo:
         return next(child.pid for child in self._record().children if child.name == "executor")
 
     def _record(self) -> RunRecord:
-        return self._state.running()
+        return self.state.running()

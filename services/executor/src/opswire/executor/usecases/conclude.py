@@ -16,6 +16,9 @@ from opswire.executor.usecases.execute import READS, Ended
 from opswire.executor.usecases.finish import references_of
 from opswire.executor.usecases.tables import make_answer
 
+SEEN_MAX = 3
+SEEN_CHARACTERS_MAX = 200
+
 
 def concluded(
     context: ContextResolved, ends: Sequence[Ended], mark: Mark, *, cancelled: bool = False, people: Sequence[str] = ()
@@ -67,6 +70,11 @@ def _sentence(context: ContextResolved, ends: Sequence[Ended], status: FinishSta
     left = [end for end in changing if not end.succeeded and end.change is None and end.refused is None]
     if left:
         parts.append(f"Not begun: {_what(context, left)}.")
+    seen = [
+        plain(_detail(end.change), SEEN_CHARACTERS_MAX) for end in done if end.change and _verdict_of(end) == "pass"
+    ]
+    if seen:
+        parts.append(f"Checked: {'; '.join(seen[:SEEN_MAX])}{_more(seen)}.")
     unverified = [end for end in done if end.change and end.change.verification is None]
     unclear = [end for end in done if _verdict_of(end) == "unknown"]
     if unverified:
@@ -76,6 +84,10 @@ def _sentence(context: ContextResolved, ends: Sequence[Ended], status: FinishSta
     if status is FinishStatus.NEEDS_HUMAN:
         parts.append("Look before anything is tried again, then settle it with `opswire resolve`.")
     return " ".join(part for part in parts if part) or "Nothing was done."
+
+
+def _more(seen: Sequence[str]) -> str:
+    return f"; and {len(seen) - SEEN_MAX} more" if len(seen) > SEEN_MAX else ""
 
 
 def _what(context: ContextResolved, ends: Sequence[Ended]) -> str:
