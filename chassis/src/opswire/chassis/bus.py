@@ -146,8 +146,9 @@ class Bus:
         await asyncio.gather(*(loop.stop(self._settings.drain_timeout_s) for loop in self._loops))
 
     async def stop(self) -> None:
-        """Drain, then close the connection."""
-        await self.drain()
+        """Drain where that was not done yet, then close the connection."""
+        if not self._stopping:
+            await self.drain()
         if self._heartbeats is not None and self._turning is not None:
             self._turning.cancel()
             await self._heartbeats.stop()

@@ -152,6 +152,11 @@ class Service:
     async def stop(self) -> None:
         """Drain and close: what is in flight ends, nothing new is taken. Unfinished messages come again elsewhere."""
         self._stop.set()
+        try:
+            # First of all: what is in flight needs the log and what follows the world, a kill switch say, to its end.
+            await self.bus.drain()
+        except NatsError as error:
+            get_logger().info("drained without the broker", error=type(error).__name__)
         await end_all(self._tasks)
         await self.log.stop()
         try:
