@@ -172,3 +172,16 @@ def test_just_needs_no_more_than_a_posix_shell() -> None:
     done = subprocess.run(["sh", "-n", ROOT / "just"], capture_output=True, text=True, timeout=10, check=False)
     assert done.returncode == 0, done.stderr
     assert sys.version_info >= (3, 11)
+
+
+def test_every_service_of_compose_may_write_its_state_directory_and_nothing_else() -> None:
+    services = yaml.safe_load(COMPOSE.read_text())["services"]
+    ours = {name: one for name, one in services.items() if "services/" in str(one.get("build", ""))}
+    assert "executor" in ours
+    for name, one in ours.items():
+        image = (ROOT / "services" / name / "Dockerfile").read_text()
+        state_dir = re.search(r"OPSWIRE_STATE_DIR=(\S+)", image)
+        assert state_dir is not None, name
+        assert one["read_only"] is True, name
+        assert f"{name}:{state_dir[1]}" in one["volumes"], name
+        assert "OPSWIRE_STATE_DIR" not in one["environment"], name

@@ -9,10 +9,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import quote
 
+import asyncssh
 import pytest
 from opswire.chassis.redaction import REDACTED, Redactor
 from opswire.chassis.testing.secret_store import SecretStoreServer
 from opswire.contracts.request_finished import Answer
+from opswire.executor.adapters.credentials import client_key
 from opswire.executor.adapters.redacted import LINE_CHARACTERS_MAX, redacted
 from opswire.executor.adapters.secrets import (
     EnvironmentSecrets,
@@ -228,3 +230,29 @@ async def test_output_without_line_breaks_is_passed_on_in_pieces(own: Redactor) 
 
     await redacted(endless, own)(replace(call(), on_output=printed.append))
     assert len("".join(printed)) == 4 * LINE_CHARACTERS_MAX
+
+
+@pytest.mark.parametrize("form", ["openssh", "pkcs8-pem", "pkcs8-der"])
+def test_a_private_key_is_kept_out_of_text_in_every_form_that_is_read(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: Redactor, make_asset
+) -> None:
+    monkeypatch.setattr("opswire.executor.adapters.credentials.redactor", own)
+    content = asyncssh.generate_private_key("ssh-ed25519").export_private_key(form)
+    (tmp_path / "key").write_bytes(content)
+    client_key(make_asset("web-01", attributes={"credential": "file:key"}), tmp_path)
+    shown = base64.b64encode(content).decode() if form.endswith("der") else content.decode()
+    lines = [line for line in shown.splitlines() if not line.startswith("-----")]
+    for line in [shown, *(line for line in lines if len(line) >= 16)]:
+        assert line.strip() not in own.known(f"it printed {line} and more")
+    assert REDACTED in own.known(json.dumps({"stdout": shown}))
+
+
+def test_what_is_no_key_is_kept_out_of_text_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: Redactor, make_asset
+) -> None:
+    monkeypatch.setattr("opswire.executor.adapters.credentials.redactor", own)
+    (tmp_path / "key").write_text("canary-of-a-file-that-is-no-key\n")
+    with pytest.raises(CredentialUnusableError) as raised:
+        client_key(make_asset("web-01", attributes={"credential": "file:key"}), tmp_path)
+    assert "canary" not in str(raised.value)
+    assert "canary" not in own.known("cat: canary-of-a-file-that-is-no-key")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+from contextlib import suppress
 from pathlib import Path
 
 import asyncssh
+from opswire.chassis.redaction import SecretTooShortError, redactor
 from opswire.contracts.findings import Asset
 from opswire.executor.errors import CredentialUnusableError, HostKeyUnknownError
 
@@ -12,14 +15,29 @@ KEY_BYTES_MAX = 64 * 1024
 
 
 def client_key(asset: Asset, credentials_dir: Path) -> asyncssh.SSHKey:
-    """The private key that the asset's `credential` refers to. Raises CredentialUnusableError; never shows content."""
+    """The private key that the asset's `credential` refers to. Raises CredentialUnusableError; never shows content.
+
+    What was read is taken out of everything that leaves this process from now on, also where it is no key after all.
+    """
     path = resolve_reference(asset.attributes.get("credential", ""), asset.name, credentials_dir)
     try:
         with path.open("rb") as file:
-            return asyncssh.import_private_key(file.read(KEY_BYTES_MAX))
+            content = file.read(KEY_BYTES_MAX)
+        _keep_out_of_text(content)
+        return asyncssh.import_private_key(content)
     except (OSError, asyncssh.KeyImportError, asyncssh.KeyEncryptionError, ValueError):
         # The original error may quote the file; only that it failed is told.
         raise CredentialUnusableError(f"the credential of {asset.name} cannot be read as a private key") from None
+
+
+def _keep_out_of_text(content: bytes) -> None:
+    """A binary key is no text itself; base64 is how it would be shown."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        text = base64.b64encode(content).decode()
+    with suppress(SecretTooShortError):
+        redactor.register(text)
 
 
 def resolve_reference(reference: str, name: str, credentials_dir: Path) -> Path:
