@@ -37,7 +37,9 @@ WATCH_IDLE_S = 60
 STORE_AGAIN_S = 0.1
 # The broker has one code for every refusal of its store; only the words tell a taken subject from a full stream.
 STORE_REFUSED = 10077
-NO_ANSWER = "nobody answers; there is no such stream, or this key may not ask"
+NO_ANSWER = "nobody answers there; there is no such stream, or this key may not"
+# Told in an account that reaches single subjects only, as those of upstreams and people do.
+NO_JETSTREAM = 10039
 SUBJECT_TAKEN = "per subject"
 
 
@@ -181,6 +183,8 @@ class Bus:
             except (NatsTimeoutError, NoRespondersError) as error:
                 if any(f'"{subject.lower()}"' in refusal.lower() for refusal in self._refusals):
                     raise CommandError(f"this key may not publish on {subject}", ADVICE_KEY) from error
+                if time.monotonic() > until and isinstance(error, NoRespondersError):
+                    raise NotRunningError(f"nothing is stored on {subject}: {NO_ANSWER}", "opswire doctor") from error
                 if time.monotonic() > until:
                     raise NotRunningError(
                         f"the broker did not acknowledge {subject}; it may be stored or not",
@@ -286,19 +290,15 @@ class Bus:
             "num_replicas": 1,
             "inactive_threshold": WATCH_IDLE_S * 1_000_000_000,
         }
-        try:
-            create = reader_subject(stream).removeprefix("$JS.API.")
-            answer = await self.api(create, {"stream_name": stream, "config": config | where})
-        except NotRunningError as error:
+        create = reader_subject(stream).removeprefix("$JS.API.")
+        answer = await self.api(create, {"stream_name": stream, "config": config | where})
+        if "error" in answer:
             await subscription.unsubscribe()
-            if not isinstance(error.__cause__, NoRespondersError):
-                raise
+            if answer["error"].get("err_code") != NO_JETSTREAM:
+                raise NotRunningError(f"{stream}: {answer['error'].get('description')}", "opswire provision")
             async with self._waking(stream, pattern) as feed:
                 yield feed
             return
-        if "error" in answer:
-            await subscription.unsubscribe()
-            raise NotRunningError(f"{stream}: {answer['error'].get('description')}", "opswire provision")
         try:
             yield subscription
         finally:
