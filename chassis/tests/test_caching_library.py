@@ -54,8 +54,8 @@ class Source:
 
 
 def made(log: object | None = None, **options: object) -> Cache[str]:
-    given = {"ttl_s": 60.0} | options
-    return Cache("test", TextCodec(), log or SteadyLog(), None, Metrics(), **given)  # type: ignore[arg-type]
+    given = {"ttl_s": 60.0, "metrics": Metrics()} | options
+    return Cache("test", TextCodec(), log or SteadyLog(), None, **given)  # type: ignore[arg-type]
 
 
 def entry_in(cache: Cache[str], key: str) -> Entry[str]:
@@ -240,7 +240,14 @@ async def test_what_is_recomputed_in_the_background_is_in_no_requests_trace() ->
 
 async def test_wrong_hits_switch_the_cache_off_and_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("opswire.chassis.caching.cache.GRACE_S", 0.0)
-    cache, source = made(check_share=1.0), Source()
+    metrics = Metrics()
+    cache, source = made(check_share=1.0, metrics=metrics), Source()
+
+    def counted(result: str) -> float | None:
+        labels = {"cache": "test", "result": result}
+        return metrics.registry.get_sample_value("opswire_cache_hits_checked_total", labels)
+
+    assert (counted("right"), counted("wrong")) == (0, 0)
     async with asyncio.timeout(30):
         while not cache.off_reason:
             source.value = secrets.token_hex(4)  # it changes, and nobody invalidates
@@ -251,6 +258,8 @@ async def test_wrong_hits_switch_the_cache_off_and_it_says_so(monkeypatch: pytes
     told = cache.statistics()
     assert not told.is_on
     assert "recomputed hits were wrong" in told.off_reason
+    assert counted("wrong") == told.wrong > 0
+    assert (counted("right") or 0) + told.wrong == told.checked
     assert await cache.read("a", source.load) == (source.value, "bypass")
     assert await cache.read("a", source.load) == (source.value, "bypass")
     cache.switch_on()

@@ -57,6 +57,12 @@ class Metrics:
             ["cache", "outcome"],
             registry=self.registry,
         )
+        self.cache_checked = Counter(
+            "opswire_cache_hits_checked_total",
+            "Hits that were compared with their source, by what that said.",
+            ["cache", "result"],
+            registry=self.registry,
+        )
         self.invalidations = Counter(
             "opswire_cache_invalidations_applied_total",
             "Invalidations applied by this process.",

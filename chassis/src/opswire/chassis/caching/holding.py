@@ -92,7 +92,10 @@ class Holding(Generic[ValueT]):
         self._flights: dict[str, Flight[ValueT]] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._families = Families(name, family, metrics)
-        self.transparency = Transparency(check_share, wrong_share_max)
+        # Both are there from the start, so that the first wrong one is a rise from zero.
+        right, wrong = (metrics.cache_checked.labels(name, result) for result in ("right", "wrong"))
+        told = lambda is_right: (right if is_right else wrong).inc()  # noqa: E731
+        self.transparency = Transparency(check_share, wrong_share_max, told)
         self.off_reason = "" if enabled else "switched off by the settings"
         self._sequence_min = 0
         self._serve_until_s = 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from opswire.chassis.caching.entry import Entry
@@ -20,8 +20,10 @@ GRACE_S = 2.0
 class Transparency:
     """Chooses hits, and keeps count. `share` of all hits is compared; more than `wrong_share_max` wrong is too many."""
 
-    def __init__(self, share: float, wrong_share_max: float) -> None:
+    def __init__(self, share: float, wrong_share_max: float, told: Callable[[bool], None] = lambda _: None) -> None:
+        """`told` hears of each comparison whether the hit was right."""
         self.share = share
+        self._told = told
         self.wrong_share_max = wrong_share_max
         self.checked = 0
         self.wrong = 0
@@ -42,6 +44,7 @@ class Transparency:
         """Count one comparison; why the cache must be switched off, or nothing."""
         self.checked += 1
         self.wrong += not is_right
+        self._told(is_right)
         self._recent.append(is_right)
         wrong, compared = self._recent.count(False), len(self._recent)
         if compared >= COMPARED_MIN and wrong > compared * self.wrong_share_max:

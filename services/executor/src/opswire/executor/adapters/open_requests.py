@@ -42,6 +42,7 @@ class OpenRequest:
     """One request without an outcome. Times in nanoseconds since 1970; the deadline is None until it was read.
 
     `round` is the last in which people were asked, 0 where they were not; `is_decided`, whether that one is.
+    `since_ns` is when it began to wait for whom it waits for now.
     """
 
     source: str
@@ -50,6 +51,12 @@ class OpenRequest:
     deadline_ns: int | None = None
     round: int = 0
     is_decided: bool = False
+    since_ns: int = 0
+
+    @property
+    def waits_for_people(self) -> bool:
+        """Whether nothing goes on before somebody said a word."""
+        return self.round > 0 and not self.is_decided
 
 
 class OpenRequests:
@@ -78,7 +85,12 @@ class OpenRequests:
     @property
     def undecided(self) -> list[OpenRequest]:
         """Those of which people were asked and nothing was decided, as of the last call of `overdue`."""
-        return [request for request in self._open.values() if request.round and not request.is_decided]
+        return [request for request in self._open.values() if request.waits_for_people]
+
+    @property
+    def all(self) -> list[OpenRequest]:
+        """Every one, as of the last call of `overdue`."""
+        return list(self._open.values())
 
     def forget(self, request: OpenRequest) -> None:
         """The request has its outcome now."""
@@ -126,19 +138,20 @@ class OpenRequests:
             if kind == "finished":
                 self._open.pop((source, request_id), None)
             elif kind == "approval":
-                self._asked((source, request_id), *rest)
+                self._asked((source, request_id), stored_ns, *rest)
             elif is_key(source, request_id):  # to any other no outcome can be addressed; its reader parks it
-                self._open[source, request_id] = OpenRequest(source, request_id, stored_ns)
+                self._open[source, request_id] = OpenRequest(source, request_id, stored_ns, since_ns=stored_ns)
 
-    def _asked(self, key: tuple[str, str], number: str, kind: str) -> None:
+    def _asked(self, key: tuple[str, str], stored_ns: int, number: str, kind: str) -> None:
         """A round was asked or decided: another deadline counts from now on."""
         request = self._open.get(key)
         if request is None or not number.isdigit():
             return
         if kind == "requested" and int(number) > request.round:
             request.round, request.is_decided, request.deadline_ns = int(number), False, None
+            request.since_ns = stored_ns
         elif kind == "decided" and int(number) == request.round:
-            request.is_decided, request.deadline_ns = True, None
+            request.is_decided, request.deadline_ns, request.since_ns = True, None, stored_ns
 
     async def _new_messages(self) -> list[Msg]:
         found: list[Msg] = []
