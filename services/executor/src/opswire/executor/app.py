@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
@@ -24,16 +25,20 @@ from opswire.contracts.routes import (
     CONTEXT_RESOLVED,
     DEADLINES_DUE,
     REQUEST_FINISHED,
+    RESOLUTION_RECORDED,
 )
 from opswire.executor.adapters.audit_log import AuditLog
 from opswire.executor.adapters.cancellations import Cancellations
 from opswire.executor.adapters.catalogue_files import CatalogueFiles
 from opswire.executor.adapters.catalogue_in_force import CatalogueInForce
 from opswire.executor.adapters.invalidations import AcknowledgedInvalidations
+from opswire.executor.adapters.model_access import ModelAccess
 from opswire.executor.adapters.modes import Modes
+from opswire.executor.adapters.open_request_metrics import tell_open_requests
 from opswire.executor.adapters.open_requests import OpenRequests
 from opswire.executor.adapters.overdue_ender import OverdueEnder
 from opswire.executor.adapters.progress import Progress
+from opswire.executor.adapters.reading_tools import ReadingTools
 from opswire.executor.adapters.result_codec import ResultCodec
 from opswire.executor.adapters.rule_files import RuleFiles
 from opswire.executor.adapters.secrets import secrets_of
@@ -42,13 +47,17 @@ from opswire.executor.handlers.approval_given import HandleApprovalGiven
 from opswire.executor.handlers.cancellation_requested import HandleCancellationRequested
 from opswire.executor.handlers.context_resolved import HandleContextResolved
 from opswire.executor.handlers.deadlines_due import HandleDeadlinesDue
+from opswire.executor.handlers.resolution_recorded import HandleResolutionRecorded
 from opswire.executor.rules.caching import FAILURE_TTL_S, is_failure
 from opswire.executor.rules.tools import Tools
 from opswire.executor.settings import ExecutorSettings
 from opswire.executor.usecases.finish import refused
 from opswire.executor.usecases.kept_results import Kept, KeptResults
 from opswire.executor.usecases.proceed import Proceed
+from opswire.executor.usecases.propose import ProposeByModel
+from opswire.executor.usecases.summarise_by_model import SummariseByModel
 from opswire.executor.wiring import Wiring
+from prometheus_client import Counter
 
 
 def create_app(settings: ExecutorSettings | None = None) -> Service:
@@ -56,23 +65,26 @@ def create_app(settings: ExecutorSettings | None = None) -> Service:
     settings = settings or ExecutorSettings()
     service = Service("executor", version("opswire-executor"), settings)
     tools, catalogue = _tools(service, settings)
+    reading = ReadingTools(tools, lambda: catalogue.current)
     invalidator = Invalidator(service.bus, service.log)
     service.before_start.append(invalidator.start)
     rules = RuleFiles(settings.policy_file, settings.people_file, settings.state_dir)
     modes = Modes(rules.people)
     stream_guard = StreamGuard(service.bus.request_json, HighWater(settings.state_dir / "audit"))
     progress = Progress(lambda: service.sender)
+    propose, summarise = _model_parts(service, settings, catalogue)
 
     @cache
     def proceed() -> Proceed:
         # Not before the service is connected: client and sender exist only then.
         invalidations = AcknowledgedInvalidations(invalidator)
-        wiring = Wiring(service, tools, progress, rules, modes, stream_guard, invalidations)
-        return wiring.proceed(catalogue.make_plan)
+        wiring = Wiring(service, tools, reading, progress, rules, modes, stream_guard, invalidations)
+        return wiring.proceed(catalogue.make_plan, propose)
 
     @cache
     def overdue_ender() -> OverdueEnder:
-        return OverdueEnder(OpenRequests(service.bus.client, service.sender.facts), service.sender, proceed())
+        requests = OpenRequests(service.bus.client, service.sender.facts)
+        return OverdueEnder(tell_open_requests(requests, service.metrics.registry), service.sender, proceed())
 
     async def get_ready() -> None:
         await asyncio.to_thread(stream_guard.high_water.load)
@@ -85,9 +97,10 @@ def create_app(settings: ExecutorSettings | None = None) -> Service:
         await overdue_ender().sweep(settings.sweep_interval_s)
 
     kept = _kept_results(service, settings, catalogue)
-    service.on(CONTEXT_RESOLVED, HandleContextResolved(tools, kept, progress, proceed))
+    service.on(CONTEXT_RESOLVED, HandleContextResolved(reading, kept, progress, proceed, summarise))
     service.on(APPROVAL_GIVEN, HandleApprovalGiven(proceed))
     service.on(CANCELLATION_REQUESTED, HandleCancellationRequested(proceed))
+    service.on(RESOLUTION_RECORDED, HandleResolutionRecorded(rules.people, progress, _counting_resolutions(service)))
     service.on(DEADLINES_DUE, HandleDeadlinesDue(end_overdue))
     service.end_request = end_request
     service.before_start.append(get_ready)
@@ -110,6 +123,20 @@ def _tools(service: Service, settings: ExecutorSettings) -> tuple[Tools, Catalog
     return drivers.tools, catalogue
 
 
+def _model_parts(
+    service: Service, settings: ExecutorSettings, catalogue: CatalogueInForce
+) -> tuple[ProposeByModel | None, SummariseByModel | None]:
+    """What asks a model, where file and environment name a server and the settings want it."""
+    access = ModelAccess.open(settings.inference_file, os.environ, service.metrics)
+    if access is None:
+        return None, None
+    service.details["inference"] = access.state
+    service.at_end.append(access.client.close)
+    propose = ProposeByModel(access.client, access.is_there, lambda: catalogue.current)
+    summarise = SummariseByModel(access.client, access.is_there)
+    return propose if settings.model_plans == "on" else None, summarise if settings.model_summaries == "on" else None
+
+
 def _follow(service: Service, modes: Modes, proceed: Callable[[], Proceed]) -> None:
     """What ends runs of this process from outside: another mode, a cancellation that another process was given."""
 
@@ -121,6 +148,16 @@ def _follow(service: Service, modes: Modes, proceed: Callable[[], Proceed]) -> N
 
     service.details["mode"] = lambda: {"mode": modes.mode, "reason": modes.reason}
     service.background += [follow_modes, follow_cancellations]
+
+
+def _counting_resolutions(service: Service) -> Callable[[str], None]:
+    counter = Counter(
+        "opswire_resolutions_total",
+        "What people found about steps of unknown outcome, or why their word does not count.",
+        ["result"],
+        registry=service.metrics.registry,
+    )
+    return lambda result: counter.labels(result).inc()
 
 
 def _keep_audit_trail(service: Service, settings: ExecutorSettings, stream_guard: StreamGuard) -> None:
@@ -159,7 +196,7 @@ async def end_request(delivery: Delivery, error: OpswireError) -> None:
 
     A word or a wish about a request that cannot be read ends that message alone: anybody could send one.
     """
-    if delivery.route in (APPROVAL_GIVEN, CANCELLATION_REQUESTED):
+    if delivery.route in (APPROVAL_GIVEN, CANCELLATION_REQUESTED, RESOLUTION_RECORDED):
         return
     mark = delivery.mark("executor")
     if isinstance(delivery.message, ContextResolved):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from opswire.chassis.settings import ServiceSettings
 from opswire.executor.adapters.settings import DriverSettings, VaultSettings
@@ -30,6 +30,13 @@ class ExecutorSettings(ServiceSettings):
     vault_token: SecretStr | None = None
     vault_token_file: Path | None = None
     vault_namespace: str | None = None
+
+    inference_file: Path | None = None
+    """Names the model servers; with it or the LLM_ variables, diagnoses and requests for several things use a model."""
+    model_plans: Literal["on", "off"] = "on"
+    """Whether a model, where there is one, proposes the plans of diagnoses and of requests for several things."""
+    model_summaries: Literal["on", "off"] = "on"
+    """Whether a model, where there is one, says in its words what the outputs of such plans show."""
 
     policy_file: Path | None = None
     """What may be done and by whose leave; none takes `policy.yaml` of the state directory, or the package's own."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from opswire.chassis.delivery import Delivery
 from opswire.contracts.context_resolved import ContextResolved
@@ -18,16 +19,25 @@ from opswire.executor.usecases.kept_results import KeptResults
 from opswire.executor.usecases.proceed import Proceed
 from opswire.executor.usecases.run import run_plan
 from opswire.executor.usecases.story import Key
+from opswire.executor.usecases.summarise_by_model import SummariseByModel
 
 
 class HandleContextResolved:
     """Translates between the bus and the use cases. `proceed` exists when the service is connected."""
 
-    def __init__(self, tools: Tools, kept: KeptResults, progress: Progress, proceed: Callable[[], Proceed]) -> None:
+    def __init__(
+        self,
+        tools: Tools,
+        kept: KeptResults,
+        progress: Progress,
+        proceed: Callable[[], Proceed],
+        summarise: SummariseByModel | None = None,
+    ) -> None:
         self._tools = tools
         self._kept = kept
         self._progress = progress
         self._proceed = proceed
+        self._summarise = summarise
 
     async def __call__(self, context: ContextResolved, delivery: Delivery) -> None:
         """Publish the outcome, and before it the plan where a step leaves the executor.
@@ -53,6 +63,9 @@ class HandleContextResolved:
         try:
             await self._progress.say(key, f"running {counted(len(plan.steps), 'step')}: {plan.steps[0].tool}")
             fresh = delivery.envelope.is_fresh
-            return await run_plan(plan, context, self._tools, context.deadline_ns, kept=self._kept, fresh=fresh)
+            tell = None if self._summarise is None else partial(self._summarise, key)
+            return await run_plan(
+                plan, context, self._tools, context.deadline_ns, kept=self._kept, fresh=fresh, tell=tell
+            )
         finally:
             await storing

@@ -14,12 +14,15 @@ from opswire.contracts.types import Cell
 from opswire.executor.rules.cells import counted, listed, plain
 from opswire.executor.rules.packaged import packaged_catalogue
 from opswire.executor.rules.tools import Judgement, Record
+from opswire.executor.usecases.asked_for import AskedFor
 from opswire.executor.usecases.outcomes import StepOutcome
 from opswire.executor.usecases.summarise_checks import WELL
 
 _UNKNOWN_STATES = frozenset({"unknown", ""})
 _PHRASE_CHARACTERS_MAX = 200
 _STATE_KEYS = ("state", "result")
+_TOLD = ("ssh.", "http.", "tcp.", "tls.", "dns.", "inventory.", "system.")
+"""Tools whose findings the sentences of single intents know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +46,10 @@ def is_mixed(context: ContextResolved, outcomes: Sequence[StepOutcome]) -> bool:
     """Whether the outcomes are of a diagnosis, or of more than the one thing that the intent stands for."""
     if context.intent.name is IntentName.DIAGNOSE_ISSUE:
         return True
-    entries = [packaged_catalogue().find(outcome.call.step.tool) for outcome in outcomes]
-    return any(entry is not None and context.intent.name not in entry.intents for entry in entries)
+    tools = {outcome.call.step.tool for outcome in outcomes}
+    entries = [packaged_catalogue().find(tool) for tool in tools]
+    others = any(entry is not None and context.intent.name not in entry.intents for entry in entries)
+    return others or not all(tool.startswith(_TOLD) for tool in tools)
 
 
 def findings_of(outcomes: Sequence[StepOutcome]) -> list[Finding]:
@@ -95,21 +100,27 @@ def _said(record: Record) -> str:
     return f"{said} ({behind})" if said and behind else said or behind
 
 
-def findings_sentence(context: ContextResolved, outcomes: Sequence[StepOutcome]) -> str:
-    """How many checks pass, every one that fails or is unknown, and the last line that each log shows."""
-    found = findings_of(outcomes)
-    checks = [each for each in found if each.verdict is not None]
+def checks_sentence(outcomes: Sequence[StepOutcome]) -> str:
+    """How many checks pass, and every one that fails or is unknown; empty where nothing was checked."""
+    checks = [each for each in findings_of(outcomes) if each.verdict is not None]
     passed = [each for each in checks if each.verdict is Judgement.PASS]
     parts = [f"{len(passed)} of {counted(len(checks), 'check passes', 'checks pass')}"] if checks else []
     for verdict in (Judgement.FAIL, Judgement.UNKNOWN):
         named = [_phrase(each) for each in checks if each.verdict is verdict]
         if named:
             parts.append(f"{verdict.value}: {listed(named)}")
+    return "; ".join(parts)
+
+
+def findings_sentence(context: ContextResolved, outcomes: Sequence[StepOutcome]) -> str:
+    """What the checks say, the last line that each log shows, the load, and what nothing was asked about."""
+    parts = [checks_sentence(outcomes)]
     parts += [_log_phrase(outcome) for outcome in outcomes if outcome.result and outcome.call.step.tool == _LOGS]
     parts += [_load_phrase(outcome) for outcome in outcomes if outcome.result and outcome.call.step.tool == _LOAD]
     parts += [f"{counted(len(context.alerts), 'alert')}: {listed(_alerts(context))}"] if context.alerts else []
-    sentence = "; ".join(part for part in parts if part) or f"{counted(len(found), 'finding')} in the table"
-    return f"{sentence[:1].upper()}{sentence[1:]}.{_left_out(context, outcomes)}"
+    found = counted(len(findings_of(outcomes)), "finding")
+    sentence = "; ".join(part for part in parts if part) or f"{found} in the table"
+    return f"{sentence[:1].upper()}{sentence[1:]}.{left_out(context, outcomes)}"
 
 
 def _alerts(context: ContextResolved) -> list[str]:
@@ -143,10 +154,18 @@ def _load_phrase(outcome: StepOutcome) -> str:
     return f"{name} has {listed(parts)}" if parts else ""
 
 
-def _left_out(context: ContextResolved, outcomes: Sequence[StepOutcome]) -> str:
-    """Which of the named assets nothing was asked about: it is not silently left out."""
+def left_out(context: ContextResolved, outcomes: Sequence[StepOutcome]) -> str:
+    """Which of the named assets nothing was asked about, and which changes were named and not done: it is said."""
     seen = {outcome.call.asset.id for outcome in outcomes if outcome.call.asset is not None}
     hosts = {outcome.call.host.id for outcome in outcomes if outcome.call.host is not None}
     targets = {outcome.call.target.id for outcome in outcomes if outcome.call.target is not None}
     left = [asset.name for asset in context.assets if asset.id not in seen | hosts | targets]
-    return f" Not looked at: {listed(left)}." if left else ""
+    planned = {name for outcome in outcomes for name in _intents(outcome)}
+    undone = [name.value for name in AskedFor(context).changes if name not in planned]
+    looked = f" Not looked at: {listed(left)}." if left else ""
+    return looked + (f" Not done: {listed(undone)}; ask for it in a request of its own." if undone else "")
+
+
+def _intents(outcome: StepOutcome) -> list[IntentName]:
+    entry = packaged_catalogue().find(outcome.call.step.tool)
+    return entry.intents if entry is not None and entry.changes else []

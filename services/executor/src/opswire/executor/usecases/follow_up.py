@@ -20,33 +20,34 @@ _RULES = (
     (frozenset({"ssh.port_check"}), IntentName.STATUS_CHECK, "is {} running"),
     (frozenset({"http.check", "tcp.connect", "tls.inspect"}), IntentName.SERVICE_RESTART, "restart {}"),
 )
+FOLLOW_UPS_MAX = 4
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,120}")
 """Any other name would need quoting on the line that it is put on."""
 
 
-def follow_up(
+def follow_ups(
     context: ContextResolved, outcomes: Sequence[StepOutcome], catalogue: Catalogue | None = None
-) -> str | None:
-    """The text of a request of its own, to be sent or not by whoever reads it; None where nothing is obvious.
+) -> list[str]:
+    """The texts of requests of their own, the most obvious first, to be sent or not by whoever reads them.
 
     A unit that does not run may be started. What is not reached by those who need it is looked at itself. A unit that
     runs and does not answer as it should may be restarted.
     """
     failed = [each for each in findings_of(outcomes) if each.verdict is Judgement.FAIL]
-    assets = {
-        asset.name: asset for asset in known_assets(context) if not is_host(asset) and _PLAIN.fullmatch(asset.name)
-    }
+    services = [asset for asset in known_assets(context) if not is_host(asset)]
+    assets = {asset.name: asset for asset in services if _PLAIN.fullmatch(asset.name)}
+    found = []
     for tools, intent, words in _RULES:
         for each in failed:
             asset = assets.get(each.asset)
             if each.tool in tools and asset is not None and _can(intent, asset, catalogue or packaged_catalogue()):
-                return words.format(_spoken(asset, context))
-    return None
+                found.append(words.format(_spoken(asset, context)))
+    return list(dict.fromkeys(found))[:FOLLOW_UPS_MAX]
 
 
-def next_line(text: str | None) -> str:
-    """The follow-up as it ends an answer; nothing where there is none."""
-    return f' Next: opswire ask "{text}"' if text else ""
+def next_line(texts: Sequence[str]) -> str:
+    """The first follow-up as it ends an answer; nothing where there is none."""
+    return f' Next: opswire ask "{texts[0]}"' if texts else ""
 
 
 def _can(intent: IntentName, asset: Asset, catalogue: Catalogue) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from opswire.chassis.errors import DeadlineError, OpswireError
@@ -21,7 +21,7 @@ from opswire.executor.errors import ApprovalRequiredError, PlanChangedError, Too
 from opswire.executor.rules.targets import asset_by_id, host_of
 from opswire.executor.rules.tools import Record, ToolCall, Tools
 from opswire.executor.usecases.findings import findings_of, is_mixed
-from opswire.executor.usecases.follow_up import follow_up, next_line
+from opswire.executor.usecases.follow_up import follow_ups, next_line
 from opswire.executor.usecases.kept_results import NOT_KEPT, Found, KeptResults
 from opswire.executor.usecases.outcomes import StepOutcome
 from opswire.executor.usecases.plan import digest_of
@@ -32,6 +32,9 @@ PARALLEL_MAX = 8
 # What stays of the deadline for publishing the finish: a tenth, and never more than half a second.
 RESERVE_SHARE = 0.1
 RESERVE_S_MAX = 0.5
+
+
+Tell = Callable[[ContextResolved, Sequence[StepOutcome], Answer], Awaitable[Answer]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +57,12 @@ async def run_plan(
     *,
     kept: KeptResults | None = None,
     fresh: bool = False,
+    tell: Tell | None = None,
 ) -> Answer:
     """Run every step and answer. `deadline_ns` and the clock are nanoseconds since 1970.
 
-    Steps are answered out of `kept` where that may be; with `fresh` every tool runs.
+    Steps are answered out of `kept` where that may be; with `fresh` every tool runs. `tell` may say the answer in other
+    words when the last tool has ended.
 
     A step that fails beside others becomes a row with its error. Raises PlanChangedError before anything is run when
     plan and context do not belong together, DeadlineError when no time is left, and when every step failed the error
@@ -65,16 +70,21 @@ async def run_plan(
     """
     calls = _checked_calls(plan, context)
     running = running_until(deadline_ns, tools, clock_ns, kept=kept, fresh=fresh)
+    outcomes = await _outcomes(calls, running)
+    answer = _answer(context, outcomes)
+    return answer if tell is None else await tell(context, outcomes, answer)
+
+
+async def _outcomes(calls: Sequence[ToolCall], running: Running) -> list[StepOutcome]:
     if len(calls) == 1:  # the common case, and no task is needed for it
-        return _answer(context, [await run_step(calls[0], running)])
+        return [await run_step(calls[0], running)]
     tasks = [asyncio.ensure_future(run_step(call, running)) for call in calls]
     try:
-        outcomes = await asyncio.gather(*tasks)
+        return await asyncio.gather(*tasks)
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    return _answer(context, outcomes)
 
 
 def running_until(
@@ -160,7 +170,7 @@ async def _limited(call: ToolCall, running: Running) -> Found:
 
 def _answer(context: ContextResolved, outcomes: Sequence[StepOutcome]) -> Answer:
     if is_mixed(context, outcomes):
-        sentence = summarise(context, outcomes) + next_line(follow_up(context, outcomes))
+        sentence = summarise(context, outcomes) + next_line(follow_ups(context, outcomes))
         return make_answer(sentence, [finding.record for finding in findings_of(outcomes)])
     records: list[Record] = [record for outcome in outcomes for record in outcome.records]
     errors = [outcome.error for outcome in outcomes if outcome.error is not None]

@@ -105,10 +105,14 @@ def asked_port(context: ContextResolved) -> int | None:
     return None
 
 
+def quoted_texts(context: ContextResolved) -> list[str]:
+    """What the request quotes, in its order."""
+    return [next(group for group in match if group).strip() for match in _QUOTED.findall(context.text)]
+
+
 def filter_words(context: ContextResolved) -> list[str]:
     """What a log line must hold one of: quoted phrases, else status codes and level words such as "errors"."""
-    quoted = [next(group for group in match if group).strip() for match in _QUOTED.findall(context.text)]
-    phrases = [phrase[:FILTER_CHARACTERS_MAX] for phrase in quoted if phrase]
+    phrases = [phrase[:FILTER_CHARACTERS_MAX] for phrase in quoted_texts(context) if phrase]
     if phrases:
         return list(dict.fromkeys(phrases))[:FILTERS_MAX]
     text = context.text.casefold()
