@@ -30,7 +30,7 @@ def claim_after_tool(scene: Scene) -> None:
         await self.tool(call)
         claim = await self._claim(run, step)
         ending = Ending(result=claims_module.ToolResult(()))
-        return await self._publish(run, self._outcome(run, step, ending, None, claim.claimed_ns))
+        return await self._publish(run, self._outcome(run, step, ending, None, claim.claimed_ns, claim.claimed_ns))
 
     _patch(scene, run=run)
 
@@ -52,7 +52,7 @@ def unknown_is_guessed(scene: Scene) -> None:
 
     async def await_other(self: ClaimedSteps, run: Run, step: Any, claim: Any) -> StepFinished:
         ending = Ending(result=claims_module.ToolResult(()))
-        return await self._publish(run, self._outcome(run, step, ending, None, claim.claimed_ns))
+        return await self._publish(run, self._outcome(run, step, ending, None, claim.claimed_ns, claim.claimed_ns))
 
     _patch(scene, _await_other=await_other)
 

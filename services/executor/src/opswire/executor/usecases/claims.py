@@ -145,8 +145,9 @@ class ClaimedSteps:
             with span(f"probe {step.verification.tool}", Stage.TOOL_RUN) as current:
                 verification = await self._verify(run, step, claim, ending.result)
                 current.set("opswire.verification.status", verification.status)
+        ended_ns = self.clock_ns()
         await self._forget_what_it_touched(run, step)
-        return await self._publish(run, self._outcome(run, step, ending, verification, started_ns))
+        return await self._publish(run, self._outcome(run, step, ending, verification, started_ns, ended_ns))
 
     async def _verify(self, run: Run, step: Step, claim: StepClaimed, change: ToolResult | None) -> Verified:
         probe = step.verification
@@ -160,7 +161,7 @@ class ClaimedSteps:
         return verified(probe.tool, ending)
 
     def _outcome(
-        self, run: Run, step: Step, ending: Ending, verification: Verified | None, started_ns: int
+        self, run: Run, step: Step, ending: Ending, verification: Verified | None, started_ns: int, ended_ns: int
     ) -> StepFinished:
         parts: dict[str, Any] = {"status": "succeeded"}
         if ending.result is not None:
@@ -176,7 +177,7 @@ class ClaimedSteps:
             run_id=run.id,
             verification=verification,
             started_ns=started_ns,
-            finished_ns=self.clock_ns(),
+            finished_ns=ended_ns,
             **parts,
         )
 
