@@ -40,7 +40,9 @@ def print_list(console: Console, found: Sequence[Asked], now_ns: int) -> None:
         return
     for asked in found:
         console.print(line(asked, now_ns))
-    console.print(Text(f"look: opswire approvals show {found[0].key}", style="dim"))
+    waiting = next((asked for asked in found if asked.state(now_ns) == "waiting"), None)
+    if waiting is not None:
+        console.print(Text(f"look: opswire approvals show {waiting.key}", style="dim"))
 
 
 def line(asked: Asked, now_ns: int) -> Text:
@@ -51,7 +53,7 @@ def line(asked: Asked, now_ns: int) -> Text:
     told = Text.assemble((asked.key, "bold"), "  ", (state, "bold yellow" if state == "waiting" else ""))
     if state == "waiting":
         told.append(f", {left(request.expires_ns, now_ns)} left")
-    told.append(f"; {len(asked.given)} of {request.people_needed} {request.role}")
+    told.append(f"; needs {request.people_needed} {request.role}, {len(asked.given)} said so far")
     steps, plural = len(request.plan.steps), "" if changes == 1 else "s"
     told.append(f"; {steps} step{'' if steps == 1 else 's'}, {changes} change{plural}\n    ")
     told.append_text(visible(f"{request.requester.id} ({request.requester.kind.value})")).append(": ")
