@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import uuid
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import nats
 from nats.aio.client import Client
+from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.api import ConsumerConfig, DeliverPolicy
+from opswire.chassis.broker_keys import connect_options
 
 STREAM = "OPSWIRE_FACTS"
 
 UNREAD_CONSUMER_KEPT_S = 1.0
+LOOK_AGAIN_S = 0.2
 
 
 class Upstream:
-    """Publishes requests as `source` and reads outcomes from the stream."""
+    """Publishes requests as `source` and reads outcomes from the stream, with a key where the broker asks for one."""
 
-    def __init__(self, url: str, source: str = "test") -> None:
+    def __init__(self, url: str, source: str = "test", seed_file: Path | None = None) -> None:
         self.source = source
         self._url = url
+        self._seed_file = seed_file
         self.client: Client
 
     async def __aenter__(self) -> Self:
-        self.client = await nats.connect(self._url, max_reconnect_attempts=-1, reconnect_time_wait=0)
+        options = connect_options(self._seed_file)
+        self.client = await nats.connect(self._url, max_reconnect_attempts=-1, reconnect_time_wait=0, **options)
         return self
 
     async def __aexit__(
@@ -49,9 +56,24 @@ class Upstream:
     async def outcome(self, request_id: str, timeout_s: float = 30) -> dict[str, Any]:
         """The outcome of a request, awaited. Raises TimeoutError."""
         subject = f"opswire.v1.{self.source}.{request_id}.finished"
-        bodies = await self.read(subject, 1, timeout_s)
+        bodies = [await self.wait(subject, timeout_s)] if self._seed_file else await self.read(subject, 1, timeout_s)
         outcome: dict[str, Any] = json.loads(bodies[0])
         return outcome
+
+    async def wait(self, subject: str, timeout_s: float, stream: str = STREAM) -> bytes:
+        """The message that the stream holds on `subject`, waiting for it, without a consumer. Raises TimeoutError."""
+        async with asyncio.timeout(timeout_s):
+            subscription = await self.client.subscribe(subject)
+            try:
+                while True:
+                    question = f"$JS.API.DIRECT.GET.{stream}.{subject}"
+                    found = await self.client.request(question, b"", timeout=timeout_s, old_style=False)
+                    if "Nats-Sequence" in (found.headers or {}):
+                        return found.data
+                    with contextlib.suppress(NatsTimeoutError):
+                        await subscription.next_msg(timeout=LOOK_AGAIN_S)
+            finally:
+                await subscription.unsubscribe()
 
     async def ask(self, text: str, timeout_s: float = 30, **fields: Any) -> dict[str, Any]:
         """Publish and wait for the outcome."""
