@@ -80,6 +80,12 @@ def test_the_lab_follows_the_conventions_of_the_inventory(assets: list[dict], po
     }
     assert by_name["orders-cache@db-01"]["type"] == "database"
     assert by_name["orders-cache@db-01"]["attributes"]["protocol"] == "valkey"
+    for name, needed in (
+        ("orders-db@db-01", {"data_path": "/var/lib/orders-db/orders.sqlite3", "backup_dir": "/var/backups"}),
+        ("storefront@web-02", {"release_link": "/srv/storefront/current", "previous_release": "1.4.0"}),
+        ("mailer@web-01", {"group": "mailer", "replicas_max": "6"}),
+    ):
+        assert needed.items() <= by_name[name]["attributes"].items()
     assert by_name["checkout@web-02"]["environment"] == "staging"
 
 
