@@ -20,10 +20,14 @@ _REFUSED_WORDS = re.compile(
 _TOKEN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.:@/+-]*[A-Za-z0-9])?")
 _UNIT_BEHIND = re.compile(r"(\d[\d.,]*)([A-Za-z]{1,10})")
 _STEP = re.compile(r"\bsteps? (\d{1,3})(?:(?:, | and )(\d{1,3}))*", re.IGNORECASE)
-_SMALL = "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
-_NUMBER_WORDS = {word: str(number) for number, word in enumerate(_SMALL.split(), start=2)}
-_NUMBER_WORDS |= {"twenty": "20", "thirty": "30", "forty": "40", "fifty": "50", "hundred": "100", "thousand": "1000"}
-_VAGUE = frozenset({"dozen", "dozens", "million", "millions", "hundreds", "thousands", "twice", "double", "half"})
+_NUMBER_WORD = re.compile(
+    r"two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen"
+    r"|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|hundreds?|thousands?|[mb]illions?|dozens?|twice|double|half"
+)
+_MEASURE = re.compile(
+    r"(?<![\w.,:-])(\d[\d.,]*)\s?(%|percent|milliseconds?|ms|seconds?|s|minutes?|min|hours?|h|days?|d|kB|MB|GB|TB)(?!\w)"
+)
+_UNITS = {"percent": "%", "millisecond": "ms", "second": "s", "minute": "min", "hour": "h", "day": "d"}
 _ORDINARY = frozenset(
     {
         "read-only",
@@ -65,6 +69,10 @@ def unsupported(text: str, evidence: str, names: Collection[str], steps: Collect
 
 def _first_missing(text: str, evidence: str, names: Collection[str]) -> str | None:
     known = {name.casefold() for name in names}
+    for value, unit in _MEASURE.findall(text):
+        short = _UNITS.get(unit.removesuffix("s") if len(unit) > 2 else unit, unit)
+        if re.search(rf"(?<![\w.,:-]){re.escape(value)}\s?(?:{short}|{unit})(?!\w)", evidence) is None:
+            return f"{value} {unit}, which no output holds"
     for token in _TOKEN.findall(text):
         lower = token.casefold()
         if lower in _ORDINARY:
@@ -74,8 +82,7 @@ def _first_missing(text: str, evidence: str, names: Collection[str]) -> str | No
             return f"{ascii(token)[:60]}, which no output holds"
         if _is_machine(token) and lower not in known and lower.partition(":")[0] not in known:
             return f"{ascii(token)[:60]}, which the request does not know"
-        number = _NUMBER_WORDS.get(lower)
-        if lower in _VAGUE or (number is not None and not _holds(evidence, lower) and not _holds(evidence, number)):
+        if _NUMBER_WORD.fullmatch(lower) and not _found(evidence, lower):
             return f"the number {lower}, which no output holds"
     return None
 
