@@ -174,7 +174,9 @@ async def test_an_unknown_outcome_is_settled_by_a_signature(opswire: CommandLine
     assert result.status == 0, result.err
     assert (result.json["number"], result.json["found"]) == (2, "not_done")
     assert result.json["signature_of"]["code"] == "key_unknown"  # no people file is set up here
-    subject = RESOLUTION_RECORDED.subject(source="cli", request_id="resolve-1")
+    subject = RESOLUTION_RECORDED.subject(
+        source="cli", request_id="resolve-1", number="2", approver=result.json["person"]
+    )
     stored = await client.jetstream().get_last_msg(FACTS, subject)
     record = ResolutionRecorded.from_bytes(stored.data or b"")
     person = resolution_by(record, "cli", people(dana), time.time_ns())
@@ -182,7 +184,7 @@ async def test_an_unknown_outcome_is_settled_by_a_signature(opswire: CommandLine
     assert person.name == "dana"
     again = await run(opswire, *arguments)
     assert again.status == 1
-    assert "is settled already: step 2 not_done" in again.err
+    assert "is settled already by this key: step 2 not_done" in again.err
 
 
 @pytest.mark.parametrize(

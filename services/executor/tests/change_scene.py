@@ -93,7 +93,7 @@ class Scene:
         self.high_water = HighWater(directory)
         guard = StreamGuard(service.bus.request_json, self.high_water)
         progress = Progress(lambda: service.sender)
-        wiring = Wiring(service, self.tools, progress, rules, self.modes, guard, self.invalidated)
+        wiring = Wiring(service, self.tools, self.tools, progress, rules, self.modes, guard, self.invalidated)
         self.plans: dict[str, list[Step]] = {}
         self.proceed = wiring.proceed(self._plan)
 

@@ -280,7 +280,7 @@ def test_an_accepted_loss_takes_the_position_back() -> None:
         (f"opswire.v1.slack.r.approval.1.given.{KEY}", None, b"", KEY),
         ("opswire.v1.slack.r.finished", "/opswire/intent", b"", "intent"),
         ("opswire.v1.slack.r.finished", "/opswire/dana", b"", "intent|assets|executor"),
-        ("opswire.v1.slack.r.resolved", None, json.dumps({"person": KEY}).encode(), KEY),
+        (f"opswire.v1.slack.r.step.2.resolved.{KEY}", None, b"", KEY),
         ("opswire.changes.v1.mode", None, b'{"person": 7}', "person"),
         ("opswire.changes.v1.mode", None, b"[" * 100_000, "person"),
         ("opswire.v1.slack.r.something", None, b"", "unknown"),

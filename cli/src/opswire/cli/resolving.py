@@ -65,12 +65,12 @@ async def resolve(
         found_ns=now_ns,
         signature=sign(seed, statement),
     )
-    subject = RESOLUTION_RECORDED.subject(source=source, request_id=request_id)
+    subject = RESOLUTION_RECORDED.subject(source=source, request_id=request_id, number=str(chosen), approver=person)
     try:
         await send(bus, subject, record, person)
     except ConflictError as error:
         raise CommandError(
-            f"{key} is settled already: {await _settled(bus, subject)}", f"opswire show {key}"
+            f"{key} is settled already by this key: {await _settled(bus, subject)}", f"opswire show {key}"
         ) from error
     return record
 

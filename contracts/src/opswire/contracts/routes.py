@@ -105,7 +105,14 @@ CANCELLATION_REQUESTED = Route(
     once=True,
     watchers=("executor",),
 )
-RESOLUTION_RECORDED = Route(ResolutionRecorded, f"{_REQUEST}.resolved", FACTS, senders=("person",), once=True)
+RESOLUTION_RECORDED = Route(
+    ResolutionRecorded,
+    f"{_REQUEST}.step.{{number}}.resolved.{{approver}}",
+    FACTS,
+    senders=("person",),
+    consumers=(Consumer("executor", "executor-resolution-recorded"),),
+    once=True,
+)
 REQUEST_FINISHED = Route(
     RequestFinished,
     f"{_REQUEST}.finished",

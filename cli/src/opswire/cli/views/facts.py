@@ -55,8 +55,6 @@ def _gist(name: str, body: Any) -> str:
                 return _short(", ".join(step["tool"] for step in body["steps"]) or "no steps")
             case "cancel":
                 return _short(f"asked to cancel: {body.get('reason') or 'no reason given'}")
-            case "resolved":
-                return _short(f"step {body['number']} {body['found']}, says {body['person']}: {body['note']}")
             case _ if name.startswith("approval."):
                 return _short(_approval_gist(name.split(".")[2], body))
             case _ if name.startswith("step."):
@@ -82,9 +80,11 @@ def _approval_gist(what: str, body: Any) -> str:
 
 
 def _step_gist(what: str, body: Any) -> str:
-    """`claimed` or `outcome`: which run, and what became of it."""
+    """`claimed`, `outcome` or `resolved`: which run, what became of it, and who found out where nobody knew."""
     if what == "claimed":
         return f"run {body['run_id'][:8]} of {body['executor']}, until {clock(body['deadline_ns'])}"
+    if what == "resolved":
+        return f"settled: {body['found'].replace('_', ' ')}, says {body['person']}: {body['note']}"
     verified = f", verified: {body['verification']['status']}" if body.get("verification") else ""
     return f"{body['status']}{verified} {body.get('code') or ''} {body.get('detail', '')}".rstrip()
 

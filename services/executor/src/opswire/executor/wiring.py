@@ -42,13 +42,16 @@ class Wiring:
         self,
         service: Service,
         tools: Tools,
+        reading: Tools,
         progress: Progress,
         rules: RuleFiles,
         modes: Modes,
         stream_guard: StreamGuard,
         invalidations: Invalidations,
     ) -> None:
+        """`tools` are for claimed steps alone; `reading` are those that whoever only reads may run."""
         self._tools = tools
+        self._reading = reading
         self._progress = progress
         self._stream_guard = stream_guard
         self._invalidations = invalidations
@@ -117,7 +120,7 @@ class Wiring:
         )
 
     async def _read(self, run: Run, step: Step) -> StepOutcome:
-        return await run_step(call_of(step, run.context), running_until(run.deadline_ns, self._tools))
+        return await run_step(call_of(step, run.context), running_until(run.deadline_ns, self._reading))
 
     async def _invalidate(self, run: Run, step: Step) -> None:
         await invalidate_touched([step], run.context, self._invalidations)
