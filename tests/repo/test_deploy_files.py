@@ -13,10 +13,13 @@ from typing import Any
 import pytest
 import redis
 import yaml
+from nats.errors import Error as NatsError
+from opswire.chassis.broker_keys import connect_options, write_keys
 from opswire.chassis.durability import check_durability
 from opswire.chassis.embedded.nats_server import NatsServer, nats_binary
 from opswire.chassis.embedded.ports import free_port
 from opswire.chassis.embedded.valkey_server import ValkeyServer, valkey_binary
+from opswire.chassis.nkey import new_seed, public_of
 from opswire.chassis.provision import provision
 from opswire.chassis.settings import ServiceSettings
 
@@ -40,6 +43,7 @@ class DeployedNats(NatsServer):
         ):
             assert deployed.count(old) == 1, f"{old!r} is not once in nats.conf"
             deployed = deployed.replace(old, new)
+        write_keys(self.store_dir / "keys", ("chat",))
         return f'{deployed}\nports_file_dir: "{self.store_dir / "ports"}"\nlog_file: "{self.log_path}"\n'
 
 
@@ -52,25 +56,33 @@ class DeployedValkey(ValkeyServer):
         return [str(valkey_binary()), str(VALKEY_CONF), *here]
 
 
-def test_the_broker_takes_its_configuration() -> None:
-    done = subprocess.run(
-        [nats_binary(), "-t", "-c", NATS_CONF], capture_output=True, text=True, timeout=30, check=False
-    )
+def judged(path: Path) -> subprocess.CompletedProcess[str]:
+    """What nats-server says of a configuration, with keys beside it."""
+    write_keys(path.parent / "keys", ("chat",), {"dana": public_of(new_seed())})
+    return subprocess.run([nats_binary(), "-t", "-c", path], capture_output=True, text=True, timeout=30, check=False)
+
+
+def test_the_broker_takes_its_configuration(tmp_path: Path) -> None:
+    path = tmp_path / "nats.conf"
+    path.write_text(NATS_CONF.read_text(encoding="utf-8"), encoding="utf-8")
+    done = judged(path)
     assert done.returncode == 0, done.stderr
 
 
 def test_a_broker_with_a_wrong_configuration_is_refused(tmp_path: Path) -> None:
     wrong = tmp_path / "nats.conf"
     wrong.write_text(NATS_CONF.read_text(encoding="utf-8").replace("sync_interval", "sync_intervall"), encoding="utf-8")
-    done = subprocess.run([nats_binary(), "-t", "-c", wrong], capture_output=True, text=True, timeout=30, check=False)
-    assert done.returncode != 0
+    assert judged(wrong).returncode != 0
 
 
 def test_the_deployed_broker_is_durable_and_can_be_provisioned(tmp_path: Path) -> None:
     with DeployedNats(tmp_path / "nats", port=free_port()) as server:
-        report = asyncio.run(provision(server.url))
+        key = connect_options(server.store_dir / "keys" / "administrator.seed")
+        report = asyncio.run(provision(server.url, connect_options=key))
         settings = ServiceSettings(nats_url=server.url, nats_monitor_url=server.monitor_url)
         asyncio.run(check_durability(settings))
+        with pytest.raises(NatsError):
+            asyncio.run(provision(server.url))
         assert report.created
         assert not report.updated
 
@@ -149,6 +161,21 @@ def test_the_compose_file_builds_and_mounts_what_exists() -> None:
         for mount in part.get("volumes", ()):
             if mount.startswith(".."):
                 assert (COMPOSE.parent / mount.split(":")[0]).is_file(), mount
+
+
+def test_every_container_that_connects_has_its_own_key_of_the_broker(tmp_path: Path) -> None:
+    write_keys(tmp_path, ())
+    parts = compose()["services"]
+    wanted = {name: name for name in SERVICES} | {"provision": "administrator", "cli": "operator"}
+    for name, role in wanted.items():
+        environment = parts[name]["environment"]
+        mounted = f"${{OPSWIRE_BROKER_DIR}}/{role}.seed:{environment['OPSWIRE_NATS_SEED_FILE']}:ro"
+        assert mounted in parts[name]["volumes"], name
+        assert (tmp_path / f"{role}.seed").is_file()
+        assert sum(".seed" in mount for mount in parts[name]["volumes"]) == 1, name
+    included = re.findall(r'^include "(.+)"$', NATS_CONF.read_text(encoding="utf-8"), re.MULTILINE)
+    assert included == ["keys/accounts.conf"]
+    assert any(mount.endswith(f"accounts.conf:/etc/nats/{included[0]}:ro") for mount in parts["nats"]["volumes"])
 
 
 def test_the_compose_file_publishes_ports_on_loopback_only() -> None:
