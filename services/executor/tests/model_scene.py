@@ -15,9 +15,9 @@ from opswire.chassis.inference.endpoint import Endpoint
 from opswire.chassis.metrics import Metrics
 from opswire.chassis.testing.scripted_model import ScriptedModel
 from opswire.contracts.context_resolved import ContextResolved
-from opswire.contracts.types import RequesterKind
-
-from conftest import build_asset, build_context
+from opswire.contracts.findings import Asset, Entity, IntentFinding, Requester
+from opswire.contracts.taxonomy import IntentName
+from opswire.contracts.types import EntityType, IntentSource, RequesterKind, Risk
 
 CANARIES = {
     "credential": "file:keys/CANARY-1",
@@ -42,6 +42,11 @@ def soon(seconds: float = 30.0) -> int:
     return time.time_ns() + int(seconds * 1e9)
 
 
+def an_asset(name: str, kind: str = "host", **more: Any) -> Asset:
+    known = {"id": name.replace("@", "_at_"), "name": name, "type": kind, "environment": "production"}
+    return Asset.model_validate(known | {"address": "10.1.2.3"} | more)
+
+
 def shop(
     intent: str = "diagnose.issue",
     text: str = "why does checkout return 502",
@@ -50,22 +55,35 @@ def shop(
     deadline_s: float = 30.0,
 ) -> ContextResolved:
     """checkout on web-01 and the database that it needs on db-01, all with credentials that nobody may see."""
-    web = build_asset("web-01", attributes=dict(CANARIES))
-    db = build_asset("db-01", attributes=dict(CANARIES))
     secrets = {name: value for name, value in CANARIES.items() if not name.startswith("ssh_")}
-    checkout = build_asset(
+    checkout = an_asset(
         "checkout@web-01", "service", parent="web-01", aliases=["checkout"], attributes=SERVICE | secrets
     )
-    orders = build_asset(
+    orders = an_asset(
         "orders-db@db-01",
         "database",
         parent="db-01",
         aliases=["orders-db"],
         attributes={"unit": "orders-db", "port": "5432"},
     )
-    context = build_context(intent, text, [checkout, orders], entities, [web, db])
-    requester = context.requester.model_copy(update={"kind": by})
-    return context.model_copy(update={"requester": requester, "deadline_ns": soon(deadline_s)})
+    return ContextResolved(
+        request_id="request-1",
+        requester=Requester(id="dana", kind=by),
+        text=text,
+        intent=IntentFinding(
+            name=IntentName(intent),
+            confidence=0.99,
+            entities=[Entity(type=EntityType(kind), value=value) for kind, value in entities],
+            risk=Risk.LOW,
+            source=IntentSource.LOCAL,
+        ),
+        selection="named",
+        assets=[checkout, orders],
+        hosts=[an_asset("web-01", attributes=dict(CANARIES)), an_asset("db-01", attributes=dict(CANARIES))],
+        total=2,
+        accepted_ns=1,
+        deadline_ns=soon(deadline_s),
+    )
 
 
 def step(tool: str, target: str, *after: int, on_failure: str = "continue", **arguments: str) -> dict[str, Any]:

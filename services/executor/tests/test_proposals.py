@@ -40,7 +40,7 @@ NOT_OFFERED: dict[str, str] = {
     "a command": plan_of(step("command.run", WEB)),
     "a deletion": plan_of(step("file.delete", WEB, path="/var/log/checkout.log")),
     "a target that is not in the context": plan_of(step("ssh.host_status", "db-99")),
-    "a target's id": plan_of(step("ssh.host_status", "web_01")),
+    "a target's id": plan_of(step("tcp.connect", "orders-db_at_db-01")),
     "an address for a target": plan_of(step("tcp.connect", "169.254.169.254", port="8080")),
     "no target": plan_of(GOOD | {"target": None}),
     "a path out of nowhere": plan_of(step("ssh.file_read", WEB, path="/etc/shadow")),
@@ -92,7 +92,7 @@ def test_the_inventory_fills_in_what_a_proposal_leaves_open() -> None:
             "lines": 50,
             "contains": "502\nerror\nfail\nfatal\nexception\ntimeout\nrefused",
         },
-        {"target_asset_id": "orders_db_db_01", "port": 5432},
+        {"target_asset_id": "orders-db_at_db-01", "port": 5432},
         {"metrics": "disk"},
     ]
 

@@ -13,6 +13,7 @@ from opswire.contracts.types import Cell, FinishStatus
 from opswire.executor.rules.cells import counted, listed, plain
 from opswire.executor.rules.targets import asset_by_id
 from opswire.executor.usecases.execute import READS, Ended
+from opswire.executor.usecases.findings import Finding, findings_of, looks_sentence, not_done
 from opswire.executor.usecases.finish import references_of
 from opswire.executor.usecases.tables import make_answer
 
@@ -81,6 +82,10 @@ def _sentence(context: ContextResolved, ends: Sequence[Ended], status: FinishSta
         parts.append(f"Nothing can verify {_what(context, unverified)}.")
     if unclear:
         parts.append(f"Whether {_what(context, unclear)} had its effect could not be seen.")
+    looks = [end.read for end in ends if end.read is not None]
+    if looks:
+        parts.append(looks_sentence(context, looks))
+    parts.append(not_done(context, [end.step.tool for end in ends]).strip())
     if status is FinishStatus.NEEDS_HUMAN:
         parts.append("Look before anything is tried again, then settle it with `opswire resolve`.")
     return " ".join(part for part in parts if part) or "Nothing was done."
@@ -130,10 +135,17 @@ def _name(context: ContextResolved, end: Ended) -> str:
     return asset.name if asset is not None else "no asset"
 
 
+def _look(finding: Finding) -> dict[str, Cell]:
+    verdict = finding.verdict.value if finding.verdict is not None else None
+    line: dict[str, Cell] = {"step": finding.step, "tool": finding.tool, "asset": finding.asset}
+    return line | {"outcome": verdict, "detail": plain(finding.found, 500)}
+
+
 def _records(context: ContextResolved, end: Ended) -> list[dict[str, Cell]]:
     """The step's own line, and what its tool said."""
     if end.step.effect in READS:
-        return [dict(record) for record in end.read.records] if end.read is not None else []
+        found = findings_of([end.read]) if end.read is not None else []
+        return [_look(each) for each in found]
     change = end.change
     state = change.status if change else "refused" if end.refused else "not begun"
     line: dict[str, Cell] = {"step": end.step.number, "tool": end.step.tool, "asset": _name(context, end)}

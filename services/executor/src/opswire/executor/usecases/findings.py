@@ -114,13 +114,19 @@ def checks_sentence(outcomes: Sequence[StepOutcome]) -> str:
 
 def findings_sentence(context: ContextResolved, outcomes: Sequence[StepOutcome]) -> str:
     """What the checks say, the last line that each log shows, the load, and what nothing was asked about."""
+    return looks_sentence(context, outcomes) + left_out(context, outcomes)
+
+
+def looks_sentence(context: ContextResolved, outcomes: Sequence[StepOutcome]) -> str:
+    """The same without what was left out."""
     parts = [checks_sentence(outcomes)]
     parts += [_log_phrase(outcome) for outcome in outcomes if outcome.result and outcome.call.step.tool == _LOGS]
     parts += [_load_phrase(outcome) for outcome in outcomes if outcome.result and outcome.call.step.tool == _LOAD]
     parts += [f"{counted(len(context.alerts), 'alert')}: {listed(_alerts(context))}"] if context.alerts else []
     found = counted(len(findings_of(outcomes)), "finding")
     sentence = "; ".join(part for part in parts if part) or f"{found} in the table"
-    return f"{sentence[:1].upper()}{sentence[1:]}.{left_out(context, outcomes)}"
+    # Never a name: it would be spelt as nothing is.
+    return f"{sentence[:1].upper() if sentence.startswith('no such') else sentence[:1]}{sentence[1:]}."
 
 
 def _alerts(context: ContextResolved) -> list[str]:
@@ -160,12 +166,17 @@ def left_out(context: ContextResolved, outcomes: Sequence[StepOutcome]) -> str:
     hosts = {outcome.call.host.id for outcome in outcomes if outcome.call.host is not None}
     targets = {outcome.call.target.id for outcome in outcomes if outcome.call.target is not None}
     left = [asset.name for asset in context.assets if asset.id not in seen | hosts | targets]
-    planned = {name for outcome in outcomes for name in _intents(outcome)}
-    undone = [name.value for name in AskedFor(context).changes if name not in planned]
     looked = f" Not looked at: {listed(left)}." if left else ""
-    return looked + (f" Not done: {listed(undone)}; ask for it in a request of its own." if undone else "")
+    return looked + not_done(context, [outcome.call.step.tool for outcome in outcomes])
 
 
-def _intents(outcome: StepOutcome) -> list[IntentName]:
-    entry = packaged_catalogue().find(outcome.call.step.tool)
-    return entry.intents if entry is not None and entry.changes else []
+def not_done(context: ContextResolved, tools: Sequence[str]) -> str:
+    """The changes that a request for several things names and that none of these tools makes: never left out silently.
+
+    Begins with a blank where there is anything to say.
+    """
+    asked = AskedFor(context)
+    entries = [packaged_catalogue().find(tool) for tool in tools]
+    done = {name for entry in entries if entry is not None and entry.changes for name in entry.intents}
+    left = [name.value for name in asked.changes if name not in done] if asked.is_composite else []
+    return f" Not done: {listed(left)}; ask for it in a request of its own." if left else ""

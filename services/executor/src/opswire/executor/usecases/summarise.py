@@ -10,7 +10,7 @@ from opswire.contracts.taxonomy import IntentName
 from opswire.contracts.types import EntityType
 from opswire.executor.rules.cells import counted, listed, plain
 from opswire.executor.rules.tools import Record
-from opswire.executor.usecases.findings import findings_sentence, is_mixed
+from opswire.executor.usecases.findings import findings_sentence, is_mixed, not_done
 from opswire.executor.usecases.outcomes import StepOutcome
 from opswire.executor.usecases.summarise_checks import connectivity_sentence, status_sentence
 from opswire.executor.usecases.words import entity_values
@@ -33,7 +33,8 @@ def summarise(context: ContextResolved, outcomes: Outcomes) -> str:
     sentence = findings_sentence(context, outcomes) if mixed else _SENTENCES[context.intent.name](context, outcomes)
     notes = dict.fromkeys(outcome.result.note for outcome in outcomes if outcome.result and outcome.result.note)
     failed = [outcome for outcome in outcomes if outcome.error is not None]
-    parts = [sentence, *notes, *_ages(outcomes)]
+    undone = "" if mixed else not_done(context, [outcome.call.step.tool for outcome in outcomes])
+    parts = [sentence + undone, *notes, *_ages(outcomes)]
     if failed and not mixed:
         first = failed[0].error
         parts.append(f"{len(failed)} of {counted(len(outcomes), 'check')} failed: {first}.")
