@@ -268,7 +268,7 @@ async def test_who_has_no_key_or_a_strange_one_is_not_let_in(broker: GuardedBrok
         """The refusal is what is asked for."""
 
     for options in ({}, {"nkeys_seed_str": new_seed()}):
-        with pytest.raises(NatsError):
+        with pytest.raises((NatsError, OSError)):  # it hangs up, at times before its word is read
             await nats.connect(broker.server.url, allow_reconnect=False, error_cb=quiet, **options)
 
 
