@@ -23,7 +23,6 @@ PromptName = Literal["plan", "summary"]
 SEPARATOR = "\n===\n"
 CUT = " (...) "
 _PLACE = re.compile(r"\{([a-z]+)\}")
-_SPACES = re.compile(r"[^\S\n]+")
 _VERSIONS: dict[PromptName, str] = {"plan": "v1", "summary": "v1"}
 
 
@@ -68,11 +67,6 @@ def one_line(text: str, characters_max: int) -> str:
     `<` and `>` become `‹` and `›`, so that no mark of a prompt can be spelt in it.
     """
     return shortened(" ".join(harmless(redactor.text(text)).split()), characters_max)
-
-
-def lines(text: str, characters_max: int) -> str:
-    """The same for text of several lines."""
-    return shortened(_SPACES.sub(" ", harmless(redactor.text(text))).strip(), characters_max)
 
 
 def shortened(text: str, characters_max: int) -> str:
