@@ -40,6 +40,7 @@ CONCURRENCIES = (1, 16, 64)
 HOSTS = 1_000
 SERVICES = ("intent", "assets", "executor", "cache")
 READY_TIMEOUT_S = 60
+END_TIMEOUT_S = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,13 @@ def processes(commands: dict[str, tuple[list[str], dict[str, str]]], log_dir: Pa
     finally:
         for process in running.values():
             process.terminate()
-        for process in running.values():
-            process.wait(timeout=30)
+        for name, process in running.items():
+            try:
+                process.wait(timeout=END_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                print(f"{name} did not end within {END_TIMEOUT_S} s and was killed", file=sys.stderr, flush=True)
+                process.kill()
+                process.wait()
 
 
 def by_hand_commands(url: str) -> dict[str, tuple[list[str], dict[str, str]]]:
