@@ -58,6 +58,8 @@ def _of_finish(evidence: Evidence) -> list[str]:
         return ["it is told as completed and something of it was not done"]
     if unknown != (status == "needs_human"):
         return [f"it ended as {status} {'although' if unknown else 'and no'} outcome is unknown"]
+    if (status, story.finish.reason) == ("failed", "claim_lapsed"):
+        return []  # paused for longer than its claim: not begun, which is checked step by step
     if status not in ("completed", "needs_human"):
         return [f"it ended as {status}: {story.finish.answer.summary}"]
     return []

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nats
 from change_scene import CHANGE, Scene, change
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from opswire.chassis.delivery import Delivery
 from opswire.chassis.embedded.nats_server import NatsServer
@@ -27,10 +28,35 @@ HEARTBEATS_MIN = 4
 BLOCKING_S = 2.0
 
 
+def waiting(scene: Scene, may_end: asyncio.Event) -> Counter[str]:
+    """From now on the tool waits until it may end; how often each request has begun it."""
+    begun, inner = Counter[str](), scene.tools[CHANGE]
+
+    async def long(call):
+        begun[call.context.request_id] += 1
+        await may_end.wait()
+        return await inner(call)
+
+    scene.tools[CHANGE] = long
+    return begun
+
+
+async def heartbeats(watcher: Client) -> Counter[str]:
+    """How often the broker was told of each message that work on it goes on."""
+    told: Counter[str] = Counter()
+
+    async def count(message: Msg) -> None:
+        told[message.subject] += message.data == b"+WPI"
+
+    await watcher.subscribe(f"$JS.ACK.{FACTS}.{DURABLE}.>", cb=count)
+    await watcher.flush()
+    return told
+
+
 async def test_fifty_long_steps_at_once_keep_their_messages(tmp_path: Path, make_context, make_asset) -> None:
     """Also while other work blocks the loop for seconds."""
     scenes: list[Scene] = []
-    begun, may_end = Counter[str](), asyncio.Event()
+    may_end = asyncio.Event()
     attempts: list[int] = []
 
     async def handle(context: ContextResolved, delivery: Delivery) -> None:
@@ -46,23 +72,10 @@ async def test_fifty_long_steps_at_once_keep_their_messages(tmp_path: Path, make
         await service.start()
         scene = Scene(service, tmp_path / "scene")
         scene.modes.mode = "normal"
-        inner = scene.tools[CHANGE]
-
-        async def long(call):
-            begun[call.context.request_id] += 1
-            await may_end.wait()
-            return await inner(call)
-
-        scene.tools[CHANGE] = long
+        begun = waiting(scene, may_end)
         scenes.append(scene)
-        told: Counter[str] = Counter()
         watcher = await nats.connect(server.url)
-
-        async def count(message: Msg) -> None:
-            told[message.subject] += message.data == b"+WPI"
-
-        await watcher.subscribe(f"$JS.ACK.{FACTS}.{DURABLE}.>", cb=count)
-        await watcher.flush()
+        told = await heartbeats(watcher)
         keys = []
         for number in range(STEPS):
             host = make_asset(f"box-{number}", environment="development")

@@ -44,4 +44,6 @@ class DeadlineTicks:
             "Nats-Schedule": f"@at {rfc3339(due_s * SECOND_NS)}",
             "Nats-Schedule-Target": DEADLINES_DUE.subject(due_s=str(due_s)),
         }
-        await sender.send(DEADLINES_DUE, schedule_subject(due_s), DEADLINES_DUE.message(due_s=due_s), extra_headers=timing)
+        await sender.send(
+            DEADLINES_DUE, schedule_subject(due_s), DEADLINES_DUE.message(due_s=due_s), extra_headers=timing
+        )
