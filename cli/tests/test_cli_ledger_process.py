@@ -113,8 +113,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pat
 
 
 def test_it_books_what_finished_without_being_asked(running: tuple[str, Path]) -> None:
-    _, folder = running
+    url, folder = running
     wait_until(lambda: booked(folder) >= REQUESTS, lambda: f"{booked(folder)} of {REQUESTS}", WAIT_S)
+    assert json.loads(asked(f"{url}/health/ready")[1])["parts"] == {"rows": "ok"}
 
 
 def test_spans_sent_over_otlp_become_a_row_and_are_counted(running: tuple[str, Path]) -> None:
