@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
 import signal
 import sys
 import threading
@@ -12,33 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opswire.chassis.testing.browser import INSTALL, Browser, installed_browser
 from opswire.cli.testing import CommandLine
 
 sys.path.insert(0, str(Path(__file__).parent))  # the module beside the tests: test folders are no packages here
 
 from latency_store import HOSTILE, REQUESTS, fill
 
-ROOT = Path(__file__).parents[2]
 TEXT = "document.body.innerText"
 
 
-def browser_class() -> Any:
-    """The browser of the cache page's tests: one way to drive it is enough."""
-    spec = importlib.util.spec_from_file_location("cache_page_browser", ROOT / "services/cache/tests/conftest.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["cache_page_browser"] = module  # its data classes look themselves up there
-    spec.loader.exec_module(module)
-    return module.Browser
-
-
 @pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Any]:
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+def browser(tmp_path: Path) -> Iterator[Browser]:
+    program = installed_browser()
     if program is None:
-        pytest.skip("no Chromium here; install it with: apt-get install chromium")
-    found = browser_class()(program, tmp_path / "browser")
+        pytest.skip(INSTALL)
+    found = Browser(program, tmp_path / "browser")
     yield found
     found.close()
 
@@ -73,14 +60,14 @@ def served(filled: tuple[CommandLine, tuple[str, str]]) -> Iterator[str]:
     reader.join(10)
 
 
-def show(browser: Any, address: str, **look: Any) -> None:
+def show(browser: Browser, address: str, **look: Any) -> None:
     browser.open(address, **look)
     browser.wait_for("document.body?.dataset.ready === 'yes'")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_an_exported_page_tells_the_cause_and_shows_one_request(
-    browser: Any, exported: str, tmp_path: Path, scheme: str
+    browser: Browser, exported: str, tmp_path: Path, scheme: str
 ) -> None:
     show(browser, exported, scheme=scheme, high=2_200)
     browser.wait_for("document.body.dataset.opened")
@@ -97,7 +84,7 @@ def test_an_exported_page_tells_the_cause_and_shows_one_request(
     assert browser.complaints == []
 
 
-def test_what_the_page_shows_is_what_the_ledger_counted(browser: Any, exported: str) -> None:
+def test_what_the_page_shows_is_what_the_ledger_counted(browser: Browser, exported: str) -> None:
     show(browser, exported)
     drawn = browser.evaluate("document.querySelectorAll('#timeline .dot').length")
     assert drawn == REQUESTS
@@ -109,7 +96,7 @@ def test_what_the_page_shows_is_what_the_ledger_counted(browser: Any, exported: 
     assert browser.evaluate(widest) == pytest.approx(100, abs=0.1)
 
 
-def test_text_from_spans_stays_text(browser: Any, exported: str) -> None:
+def test_text_from_spans_stays_text(browser: Browser, exported: str) -> None:
     show(browser, exported)
     browser.evaluate(f"open('cli/request-{REQUESTS - 1:03}', false)")
     browser.wait_for(f"document.body.dataset.opened === 'cli/request-{REQUESTS - 1:03}'")
@@ -119,7 +106,7 @@ def test_text_from_spans_stays_text(browser: Any, exported: str) -> None:
     assert browser.complaints == []
 
 
-def test_the_policy_stops_what_the_page_did_not_bring(browser: Any, exported: str) -> None:
+def test_the_policy_stops_what_the_page_did_not_bring(browser: Browser, exported: str) -> None:
     show(browser, exported)
     browser.evaluate(
         "(() => { const made = document.createElement('script'); made.textContent = 'document.title = \"ran\"';"
@@ -131,7 +118,7 @@ def test_the_policy_stops_what_the_page_did_not_bring(browser: Any, exported: st
 
 
 def test_windows_are_marked_and_compared_on_the_served_page(
-    browser: Any, served: str, filled: tuple[CommandLine, tuple[str, str]], tmp_path: Path
+    browser: Browser, served: str, filled: tuple[CommandLine, tuple[str, str]], tmp_path: Path
 ) -> None:
     show(browser, served)
     assert browser.evaluate("location.hash") == ""
@@ -150,7 +137,7 @@ def test_windows_are_marked_and_compared_on_the_served_page(
     assert "is no window of time" in browser.evaluate("of('said').textContent")
 
 
-def test_dragging_over_the_picture_marks_a_window(browser: Any, served: str) -> None:
+def test_dragging_over_the_picture_marks_a_window(browser: Browser, served: str) -> None:
     show(browser, served)
     box = browser.evaluate("(b => [b.left, b.top, b.width])(of('timeline').getBoundingClientRect())")
     left, top, width = box
@@ -164,7 +151,7 @@ def test_dragging_over_the_picture_marks_a_window(browser: Any, served: str) -> 
     assert browser.evaluate("look.after.end_ms - look.after.start_ms") > 0
 
 
-def test_the_page_is_used_by_keyboard_and_read_aloud(browser: Any, served: str) -> None:
+def test_the_page_is_used_by_keyboard_and_read_aloud(browser: Browser, served: str) -> None:
     show(browser, served)
     seen = []
     for _ in range(9):
@@ -189,7 +176,7 @@ def test_the_page_is_used_by_keyboard_and_read_aloud(browser: Any, served: str) 
     browser.wait_for("document.activeElement.id === 'h-detail'")
 
 
-def test_everything_that_can_be_used_has_a_name(browser: Any, exported: str) -> None:
+def test_everything_that_can_be_used_has_a_name(browser: Browser, exported: str) -> None:
     show(browser, exported)
     browser.send("Accessibility.enable")
     tree = browser.send("Accessibility.getFullAXTree")["nodes"]
@@ -204,7 +191,7 @@ def test_everything_that_can_be_used_has_a_name(browser: Any, exported: str) -> 
     assert browser.evaluate("document.documentElement.lang") == "en"
 
 
-def test_words_stand_out_from_their_ground_in_both_schemes(browser: Any, exported: str) -> None:
+def test_words_stand_out_from_their_ground_in_both_schemes(browser: Browser, exported: str) -> None:
     contrast = """[...document.querySelectorAll('td, th, p, caption, dd, dt, small, button, label')].map(one => {
       const light = colour => { const c = colour.match(/[\\d.]+/g).slice(0, 3).map(v => v / 255).map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4); return .2126 * c[0] + .7152 * c[1] + .0722 * c[2]; };
       let ground = one; while (ground && /rgba\\(0, 0, 0, 0\\)|transparent/.test(getComputedStyle(ground).backgroundColor)) ground = ground.parentElement;
@@ -215,7 +202,7 @@ def test_words_stand_out_from_their_ground_in_both_schemes(browser: Any, exporte
         assert browser.evaluate(contrast) >= 4.5, scheme
 
 
-def test_a_narrow_window_needs_no_sideways_scrolling_and_motion_may_be_refused(browser: Any, exported: str) -> None:
+def test_a_narrow_window_needs_no_sideways_scrolling_and_motion_may_be_refused(browser: Browser, exported: str) -> None:
     show(browser, exported, wide=360, high=800)
     assert browser.evaluate("document.documentElement.scrollWidth <= 360")
     browser.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-reduced-motion", "value": "reduce"}])
