@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-from opswire.chassis import service
-from opswire.chassis.service import end_all
+from opswire.chassis.ending import end_all
 
 
-async def test_a_task_that_loses_a_cancellation_is_cancelled_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "CANCEL_AGAIN_AFTER_S", 0.01)
+async def test_a_task_that_loses_a_cancellation_is_cancelled_again() -> None:
     lost, begun = [], asyncio.Event()
 
     async def sweep() -> None:
@@ -29,7 +26,7 @@ async def test_a_task_that_loses_a_cancellation_is_cancelled_again(monkeypatch: 
     tasks = [asyncio.create_task(sweep()), asyncio.create_task(fails())]
     await begun.wait()
     async with asyncio.timeout(10):
-        await end_all(tasks)
+        await end_all(tasks, 0.01)
     assert len(lost) == 1
     assert tasks[0].cancelled()
     assert isinstance(tasks[1].exception(), OSError)

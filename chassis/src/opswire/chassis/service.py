@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
@@ -21,6 +21,7 @@ from opswire.chassis.bus import Bus
 from opswire.chassis.caching.log import InvalidationLog
 from opswire.chassis.delivery import Deliveries, EndRequest, Handler
 from opswire.chassis.durability import check_durability
+from opswire.chassis.ending import end_all
 from opswire.chassis.errors import OpswireError, RetryableError
 from opswire.chassis.facts import Facts
 from opswire.chassis.health import HttpServer, create_health_app
@@ -40,7 +41,6 @@ from pydantic import ValidationError
 from starlette.routing import BaseRoute
 
 Hook = Callable[[], Awaitable[None]]
-CANCEL_AGAIN_AFTER_S = 0.5
 EXIT_CANNOT_START = 78  # EX_CONFIG: restarting does not help
 EXIT_UNAVAILABLE = 69  # EX_UNAVAILABLE: what the service needs is away; restarting later helps
 
@@ -205,20 +205,6 @@ class Service:
         await asyncio.wait((starting,))
         get_logger().info("ended before it was ready")
         return False
-
-
-async def end_all(tasks: Collection[asyncio.Task[None]]) -> None:
-    """Cancel tasks until they have ended.
-
-    Once is not enough: before Python 3.12 a cancellation that meets a reply in the same turn of the loop is lost in
-    `asyncio.wait_for`, and whoever waited for that task waited for ever.
-    """
-    left = set(tasks)
-    while left:
-        for task in left:
-            task.cancel()
-        _, left = await asyncio.wait(left, timeout=CANCEL_AGAIN_AFTER_S)
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def run_service(name: str, create: Callable[[], Service | Awaitable[Service]]) -> None:

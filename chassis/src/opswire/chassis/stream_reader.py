@@ -111,7 +111,8 @@ class StreamReader:
         self._client.publish_now(f"$JS.API.CONSUMER.MSG.NEXT.{self.stream}.{self._consumer}", self._inbox, b"", request)
         while self._asked and not self._status and self._count >= 0:
             self._heard.clear()
-            await asyncio.wait_for(self._heard.wait(), EXPIRES_S + SILENCE_S)
+            async with asyncio.timeout(EXPIRES_S + SILENCE_S):  # `wait_for` loses a cancellation before Python 3.12
+                await self._heard.wait()
         if self._count < 0:
             raise ConnectionError("the consumer is gone or a message was lost")
         return len(self._read) - before

@@ -20,6 +20,7 @@ from typing import Any
 from nats.errors import Error as NatsError
 from opswire.chassis.anchors import Anchor, AnchorWriter
 from opswire.chassis.caching.stream_state import nanoseconds
+from opswire.chassis.ending import end_all
 from opswire.chassis.errors import OpswireError, RetryableError
 from opswire.chassis.high_water import ADVICE, Loss, StreamBehindError
 from opswire.chassis.logs import get_logger
@@ -36,6 +37,7 @@ from opswire.executor.usecases.audit import LOSS_TYPE, Head, head_of, is_new, lo
 LINGER_S = 0.1
 LINGER_AFTER_CONFLICT_S = 1.0
 AGAIN_S = 0.5
+ENDING_S = 0.1
 WAITING_MAX = 2_000
 EXPECTED_LAST = "Nats-Expected-Last-Sequence"
 
@@ -115,15 +117,15 @@ class AuditLog:
             StreamReader(self._client(), stream, filters, self._next_sequence(stream))
             for stream, filters in SOURCES.items()
         ]
+        works = [*(self._read(reader) for reader in readers), self._record(publisher), self._keep_anchoring()]
+        tasks = [asyncio.create_task(work, name="audit trail") for work in works]
         try:
-            async with asyncio.TaskGroup() as group:
-                for reader in readers:
-                    group.create_task(self._read(reader), name=f"audit {reader.stream}")
-                group.create_task(self._record(publisher), name="audit record")
-                group.create_task(self._keep_anchoring(), name="audit anchors")
-        except ExceptionGroup as group_error:
-            raise group_error.exceptions[0] from group_error
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
+            # Not a TaskGroup, which cancels once: before Python 3.12 a cancellation that meets a reply is lost.
+            await end_all(tasks, ENDING_S)
             for reader in readers:
                 await reader.close()
 
