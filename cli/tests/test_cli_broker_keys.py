@@ -125,7 +125,7 @@ def test_a_key_that_is_taken_away_opens_nothing_after_a_reload(tmp_path: Path) -
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     """A system that asks for keys, started behind, with one upstream."""
     opswire = CommandLine(tmp_path_factory.mktemp("secured") / "state", {})
-    write_keys(StateDir(opswire.state_dir).broker_keys, ["chat"])
+    assert opswire.run("keys", "broker", "--upstream", "chat").status == 0
     started = opswire.run("up", "--detach", "--secured", "--json", timeout_s=150)
     try:
         assert started.status == 0, started.err + started.out

@@ -53,7 +53,9 @@ def new(
 
 @app.command("broker")
 def broker(
-    directory: Annotated[Path, typer.Argument(help="Where seeds and accounts go; made where it is not there.")],
+    directory: Annotated[
+        Path | None, typer.Argument(help="Where seeds and accounts go; default: where `opswire up --secured` looks.")
+    ] = None,
     upstreams: Annotated[
         list[str] | None, typer.Option("--upstream", metavar="SOURCE", help="An upstream; may be given more than once.")
     ] = None,
@@ -63,6 +65,7 @@ def broker(
             "--person", metavar="NAME=KEY", help="A person and public key, as in people.yaml; may be repeated."
         ),
     ] = None,
+    state_dir: StateDir = STATE_DIR_DEFAULT,
     as_json: Json = False,
 ) -> None:
     """Make a key for each service, administrator and upstream, and the accounts that nats-server includes.
@@ -71,7 +74,12 @@ def broker(
     """
     with reporting(as_json):
         from opswire.cli.broker_folder import make_folder
+        from opswire.cli.state import StateDir as Directory
 
+        if directory is None:
+            state = Directory(state_dir)
+            state.prepare()
+            directory = state.broker_keys
         made = make_folder(directory, upstreams or [], people or [])
         if as_json:
             write_json(made)
