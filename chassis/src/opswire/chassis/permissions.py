@@ -22,6 +22,7 @@ from opswire.contracts.routes import (
     DEADLINES_DUE,
     FACTS,
     NOT_STORED,
+    OUTPUTS,
     REQUEST_SUBMITTED,
     ROUTES,
 )
@@ -29,7 +30,10 @@ from opswire.contracts.routes import (
 UPSTREAM = "upstream"
 PERSON = "person"
 SERVICES = tuple(sorted({name for route in ROUTES for name in route.senders} - {UPSTREAM, PERSON}))
-STREAMS = tuple(sorted({route.stream for route in ROUTES} - {NOT_STORED}))
+OUTPUTS_STREAM = f"OBJ_{OUTPUTS}"
+KEEPER = "executor"
+"""The service that keeps whole outputs in the object store."""
+STREAMS = (*sorted({route.stream for route in ROUTES} - {NOT_STORED}), OUTPUTS_STREAM)
 ASKERS = {"cache": ("warmer", "canary")}
 """Services that also ask, and as which upstreams: requests that warm the caches, and those that try them."""
 _API = "$JS.API"
@@ -90,6 +94,8 @@ def service(name: str, public: str) -> Permissions:
     own = {consumer.durable for route in ROUTES for consumer in route.consumers if consumer.service == name}
     publish = [_written(route) for route in ROUTES if name in route.senders]
     publish += [subject for part in asking for subject in part.publish]
+    if name == KEEPER:
+        publish += [f"$O.{OUTPUTS}.>", *_asking(OUTPUTS_STREAM)]
     denied: list[str] = []
     for stream in streams:
         publish += [*_asking(stream), *_reading(stream)]

@@ -21,6 +21,7 @@ from opswire.contracts.routes import (
     DEADLINE_SCHEDULE_WILDCARD,
     FACTS,
     LOCKS,
+    OUTPUTS,
     PARKED,
     PROGRESS,
     ROUTES,
@@ -33,6 +34,7 @@ DAY_NS = 86_400 * SECOND_NS
 ACK_WAIT_S = 5
 # What the broker takes at most: a parked record holds a message of this size in base64.
 MESSAGE_BYTES_MAX = 327_680
+OUTPUTS_BYTES_MAX = 256 * 1024 * 1024
 Config = dict[str, Any]
 
 
@@ -49,7 +51,7 @@ def _subjects(stream: str) -> list[str]:
 def stream_configs(replicas: int) -> list[Config]:
     """The wanted configuration of every stream, in the broker's own JSON. Durations are in nanoseconds."""
     common: Config = {"retention": "limits", "num_replicas": replicas, "allow_direct": True, "storage": "file"}
-    return [common | {"subjects": _subjects(own["name"])} | own for own in (_facts(), *_others())]
+    return [common | {"subjects": _subjects(own["name"])} | own for own in (_facts(), _outputs(), *_others())]
 
 
 def _facts() -> Config:
@@ -64,6 +66,18 @@ def _facts() -> Config:
         "max_age": 90 * DAY_NS,
         "duplicate_window": 120 * SECOND_NS,
         "max_msg_size": MESSAGE_BYTES_MAX,
+    }
+
+
+def _outputs() -> Config:
+    """An object store in its own form. What is put when it is full is refused, and told without its reference."""
+    return {
+        "name": f"OBJ_{OUTPUTS}",
+        "subjects": [f"$O.{OUTPUTS}.C.>", f"$O.{OUTPUTS}.M.>"],
+        "discard": "new",
+        "allow_rollup_hdrs": True,
+        "max_age": 90 * DAY_NS,
+        "max_bytes": OUTPUTS_BYTES_MAX,
     }
 
 

@@ -38,6 +38,8 @@ PARKED = "OPSWIRE_PARKED"
 TIMERS = "OPSWIRE_TIMERS"
 LOCKS = "OPSWIRE_LOCKS"
 AUDIT = "OPSWIRE_AUDIT"
+OUTPUTS = "opswire_outputs"
+"""The bucket of the object store that holds what no message can; its stream is `OBJ_opswire_outputs`."""
 NOT_STORED = "(not stored)"
 """No stream: the message reaches whoever listens at that moment, and may be lost."""
 

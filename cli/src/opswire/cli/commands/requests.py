@@ -75,9 +75,20 @@ def publish(
             _accept(submission, state_dir, as_json)
 
 
-def show(request: RequestKey, state_dir: StateDir = STATE_DIR_DEFAULT, as_json: Json = False) -> None:
+def show(
+    request: RequestKey,
+    output: Annotated[
+        int | None,
+        typer.Option("--output", metavar="STEP", min=1, help="A step's whole output, as lines of JSON."),
+    ] = None,
+    state_dir: StateDir = STATE_DIR_DEFAULT,
+    as_json: Json = False,
+) -> None:
     """All facts of one request in the order in which the broker stored them."""
     with reporting(as_json):
+        if output is not None:
+            _print_output(request, output, state_dir)
+            return
         from opswire.cli.facts import facts_as_json, read_facts
         from opswire.cli.values import request_key
         from opswire.cli.views.facts import print_facts
@@ -88,6 +99,15 @@ def show(request: RequestKey, state_dir: StateDir = STATE_DIR_DEFAULT, as_json: 
             write_json(facts_as_json(source, request_id, facts, parked))
         else:
             print_facts(terminal(), source, request_id, facts, parked)
+
+
+def _print_output(request: str, step: int, state_dir: Path) -> None:
+    import sys
+
+    from opswire.cli.outputs import read_output
+    from opswire.cli.values import request_key
+
+    sys.stdout.buffer.write(run(read_output(_broker(state_dir), *request_key(request), step)))
 
 
 def trace(

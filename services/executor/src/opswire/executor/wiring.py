@@ -17,6 +17,7 @@ from opswire.executor.adapters.current_assets import CurrentAssets
 from opswire.executor.adapters.journal import Journal
 from opswire.executor.adapters.locks import Locks
 from opswire.executor.adapters.modes import Modes
+from opswire.executor.adapters.outputs import Outputs
 from opswire.executor.adapters.progress import Progress
 from opswire.executor.adapters.rule_files import RuleFiles
 from opswire.executor.errors import ToolError
@@ -62,6 +63,7 @@ class Wiring:
         client = service.bus.client
         self.journal = Journal(client, service.sender)
         self._assets = CurrentAssets(client)
+        self._outputs = Outputs(client)
         self._locks = Locks(client, service.sender.publisher)
 
     def proceed(self, make_plan: MakePlan, propose: ProposesPlans | None = None) -> Proceed:
@@ -100,7 +102,11 @@ class Wiring:
             call=self._call,
             invalidate=self._invalidate,
             keep_high_water=self._keep_high_water,
+            keep_output=self._keep_output,
         )
+
+    async def _keep_output(self, run: Run, step: Step, result: ToolResult) -> str | None:
+        return await self._outputs.keep(run.key, step.number, result)
 
     async def _tool(self, call: ToolCall) -> ToolResult:
         tool = self._tools.get(call.step.tool)

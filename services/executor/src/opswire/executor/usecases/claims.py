@@ -89,6 +89,8 @@ class ClaimedSteps:
     call: Callable[[Run, Step], ToolCall]
     invalidate: Callable[[Run, Step], Awaitable[None]]
     keep_high_water: Callable[[Key, int], Awaitable[None]]
+    keep_output: Callable[[Run, Step, ToolResult], Awaitable[str | None]] | None = None
+    """Keeps what the outcome cannot hold and answers its reference. Never raises."""
     clock_ns: Callable[[], int] = time.time_ns
     grace_ns: int = GRACE_NS
     publishing_ns: int = PUBLISHING_NS
@@ -147,7 +149,11 @@ class ClaimedSteps:
                 current.set("opswire.verification.status", verification.status)
         ended_ns = self.clock_ns()
         await self._forget_what_it_touched(run, step)
-        return await self._publish(run, self._outcome(run, step, ending, verification, started_ns, ended_ns))
+        outcome = self._outcome(run, step, ending, verification, started_ns, ended_ns)
+        if ending.result is not None and self.keep_output is not None:
+            reference = await self.keep_output(run, step, ending.result)
+            outcome = outcome.model_copy(update={"output_reference": reference})
+        return await self._publish(run, outcome)
 
     async def _verify(self, run: Run, step: Step, claim: StepClaimed, change: ToolResult | None) -> Verified:
         probe = step.verification

@@ -155,5 +155,7 @@ def _records(context: ContextResolved, end: Ended) -> list[dict[str, Cell]]:
     if change is None or change.status != "succeeded":
         line["detail"] = plain(change.detail if change else str(end.refused or ""), 500)
         return [line]
+    if change.output_reference is not None:
+        line["whole_output"] = change.output_reference
     rows = change.rows or [{}]
     return [line | {name: value for name, value in row.items() if name != "asset"} for row in rows]
