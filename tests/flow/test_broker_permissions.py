@@ -20,7 +20,7 @@ from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
 from opswire.chassis.nkey import new_seed
 from opswire.chassis.permissions import matches
-from opswire.contracts.routes import ROUTES
+from opswire.contracts.routes import OUTPUTS, ROUTES
 
 FACTS = "OPSWIRE_FACTS"
 PERSON_ROLES = ("person-dana", "person-eve")
@@ -121,6 +121,9 @@ async def test_nobody_deletes_or_purges_and_only_keepers_make_streams(broker: Gu
         f"$JS.API.CONSUMER.PAUSE.{FACTS}.{durable}": set(),
         "$JS.API.META.LEADER.STEPDOWN": set(),
         "$JS.API.ACCOUNT.PURGE.OPSWIRE": set(),
+        f"$JS.API.STREAM.PURGE.OBJ_{OUTPUTS}": {"executor"},
+        f"$JS.API.STREAM.DELETE.OBJ_{OUTPUTS}": set(),
+        f"$JS.API.CONSUMER.CREATE.OBJ_{OUTPUTS}": keepers,
     }
     for stream in sorted({route.stream for route in ROUTES if route.stream.startswith("OPSWIRE_")}):
         wanted |= {f"$JS.API.STREAM.{what}.{stream}": set() for what in ("DELETE", "PURGE", "MSG.DELETE", "RESTORE")}
@@ -270,6 +273,22 @@ async def test_who_has_no_key_or_a_strange_one_is_not_let_in(broker: GuardedBrok
     for options in ({}, {"nkeys_seed_str": new_seed()}):
         with pytest.raises((NatsError, OSError)):  # it hangs up, at times before its word is read
             await nats.connect(broker.server.url, allow_reconnect=False, error_cb=quiet, **options)
+
+
+async def test_a_whole_output_is_kept_by_the_executor_and_read_by_those_who_may_read_all(broker: GuardedBroker) -> None:
+    async with broker.client("executor") as executor:
+        store = await executor.jetstream().object_store(OUTPUTS)
+        for body in (b"first", b"second" * 100_000):
+            await store.put("chat/r/1", body)
+    for role in KEEPERS:
+        async with broker.client(role) as keeper:
+            found = await (await keeper.jetstream().object_store(OUTPUTS)).get("chat/r/1")
+            assert found.data == b"second" * 100_000
+    wanted: dict[str, set[str]] = {
+        f"$O.{OUTPUTS}.M.7": {"executor"},
+        f"$O.{OUTPUTS}.C.7": {"executor"},
+    }
+    assert by_subject(await broker.taken(wanted, "$O.>"), list(wanted)) == wanted
 
 
 @pytest.mark.parametrize(

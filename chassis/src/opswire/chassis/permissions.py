@@ -95,7 +95,8 @@ def service(name: str, public: str) -> Permissions:
     publish = [_written(route) for route in ROUTES if name in route.senders]
     publish += [subject for part in asking for subject in part.publish]
     if name == KEEPER:
-        publish += [f"$O.{OUTPUTS}.>", *_asking(OUTPUTS_STREAM)]
+        # What is put again replaces what was there: nats-py purges the old one.
+        publish += [f"$O.{OUTPUTS}.>", *_asking(OUTPUTS_STREAM), f"{_API}.STREAM.PURGE.{OUTPUTS_STREAM}"]
     denied: list[str] = []
     for stream in streams:
         publish += [*_asking(stream), *_reading(stream)]
@@ -114,6 +115,8 @@ def administrator(public: str) -> Permissions:
     """Makes streams and consumers, reads what is stored, drives again what was parked; deletes and purges nothing."""
     publish = [REQUEST_SUBMITTED.wildcard]
     publish += [route.wildcard for route in ROUTES if route.stream == CHANGES and route.consumers]
+    # nats-py finds a whole output's stream by name and leaves its consumer unnamed; no durable is on that stream.
+    publish += [f"{_API}.STREAM.NAMES", f"{_API}.CONSUMER.CREATE.{OUTPUTS_STREAM}"]
     denied: list[str] = []
     for stream in STREAMS:
         publish += [*_asking(stream), *_reading(stream)]
