@@ -227,7 +227,7 @@ def commands_of_the_guide() -> list[list[str]]:
 
 @pytest.mark.parametrize("arguments", commands_of_the_guide(), ids=" ".join)
 def test_the_guides_commands_run(opswire: CommandLine, traces: Path, tmp_path: Path, arguments: list[str]) -> None:
-    if arguments[1] in ("serve", "page"):  # the one never ends, the other asks a system that runs
+    if arguments[1:2] in (["serve"], ["page"]):  # the one never ends, the other asks a system that runs
         return_code = opswire.run(*arguments[:2], "--help").status
         assert return_code == 0
         return
