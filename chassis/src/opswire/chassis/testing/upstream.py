@@ -75,6 +75,22 @@ class Upstream:
             finally:
                 await subscription.unsubscribe()
 
+    async def settled(self, request_id: str, timeout_s: float = 30) -> str:
+        """`finished`, or `requested` once people are asked about it: then the outcome waits for them."""
+        config = ConsumerConfig(deliver_policy=DeliverPolicy.ALL, inactive_threshold=UNREAD_CONSUMER_KEPT_S)
+        subject = f"opswire.v1.{self.source}.{request_id}.>"
+        async with asyncio.timeout(timeout_s):
+            subscription = await self.client.jetstream().subscribe(
+                subject, stream=STREAM, config=config, ordered_consumer=True
+            )
+            try:
+                while True:
+                    last = (await subscription.next_msg(timeout=timeout_s)).subject.rpartition(".")[2]
+                    if last in ("finished", "requested"):
+                        return last
+            finally:
+                await subscription.unsubscribe()
+
     async def ask(self, text: str, timeout_s: float = 30, **fields: Any) -> dict[str, Any]:
         """Publish and wait for the outcome."""
         return await self.outcome(await self.submit(text, **fields), timeout_s)
