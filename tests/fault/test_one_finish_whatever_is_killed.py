@@ -28,6 +28,13 @@ PER_SECOND = 32.0
 RECOVERY_S = DEADLINE_MS / 1000 + 60
 RUN_TIMEOUT_S = REQUESTS / PER_SECOND * 2 + RECOVERY_S + 90
 EXPIRED_SHARE_MAX = 0.15
+# Nobody is asked here, so that every request has its outcome at once; who is asked dies in its own tests.
+POLICY = """
+roles: [operator]
+approval_window_s: 60
+grants: [{name: reads, when: {effects: [none, read]}, because: It only reads}]
+otherwise: {verdict: refuse, because: Nothing is changed in this test}
+"""
 INVENTORY = Path(__file__).parents[1] / "data" / "inventory.yaml"
 
 # No error line is excused: that a broker is away is a warning, and everything else is a fault of ours.
@@ -93,7 +100,9 @@ def unexpected_endings(upstream: SteadyUpstream, verdict: Verdict) -> Counter[st
 def test_one_finish_whatever_is_killed(seed: int, tmp_path: Path) -> None:
     print(f"OPSWIRE_FAULT_SEED={seed} OPSWIRE_FAULT_REQUESTS={REQUESTS}")  # noqa: T201  a failed run can be repeated
     chance = random.Random(seed)
-    with System(tmp_path / "system") as system:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY)
+    with System(tmp_path / "system", {"OPSWIRE_POLICY_FILE": str(policy)}) as system:
         assert system.import_inventory(INVENTORY.read_text())["created"] == 20
         upstream = SteadyUpstream(system.nats.url, random.Random(chance.random()))
         reaper = Reaper(system, upstream.bursts, random.Random(chance.random()))
