@@ -12,7 +12,7 @@ from opswire.chassis.inference.client import InferenceClient
 from opswire.chassis.inference.errors import InferenceOverloadedError
 from opswire.chassis.inference.priority import heeds_priority
 from opswire.chassis.testing.waiting import until_told
-from vllm_scene import CALLS_AT_ONCE, LONG_TOKENS, QUEUED_CALLS_MAX, a_call, client_of, counted, endpoint_of
+from vllm_scene import CALLS_AT_ONCE, LONG_TOKENS, QUEUED_CALLS_MAX, WAIT_S, a_call, client_of, counted, endpoint_of
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(400)]
 BULK_CALLS = 2 * CALLS_AT_ONCE
@@ -33,18 +33,18 @@ async def overtaken_by(client: InferenceClient, vllm: VllmServer) -> int:
         answered.append(lane)
 
     try:
-        await until_told(lambda: at_work(vllm, CALLS_AT_ONCE, 0))
+        await until_told(lambda: at_work(vllm, CALLS_AT_ONCE, 0), WAIT_S)
         bulk = [asyncio.create_task(ask(Lane.BULK, number)) for number in range(BULK_CALLS)]
-        await until_told(lambda: at_work(vllm, CALLS_AT_ONCE, BULK_CALLS))
+        await until_told(lambda: at_work(vllm, CALLS_AT_ONCE, BULK_CALLS), WAIT_S)
         urgent = [asyncio.create_task(ask(Lane.INTERACTIVE, number)) for number in range(INTERACTIVE_CALLS)]
-        await until_told(lambda: at_work(vllm, CALLS_AT_ONCE, BULK_CALLS + INTERACTIVE_CALLS))
+        await until_told(lambda: at_work(vllm, CALLS_AT_ONCE, BULK_CALLS + INTERACTIVE_CALLS), WAIT_S)
         holding.pop().cancel()
         await asyncio.gather(*bulk, *urgent)
     finally:
         for call in holding:
             call.cancel()
         await asyncio.gather(*holding, return_exceptions=True)
-        await until_told(lambda: at_work(vllm, 0, 0))
+        await until_told(lambda: at_work(vllm, 0, 0), WAIT_S)
     last = len(answered) - answered[::-1].index(Lane.INTERACTIVE)
     return answered[:last].count(Lane.BULK)
 
@@ -86,11 +86,11 @@ async def test_a_cancelled_call_frees_the_server(vllm: VllmServer) -> None:
     finished = await counted(vllm, "vllm:request_success_total")
     async with client_of(endpoint_of(vllm)) as client:
         call = asyncio.create_task(client.complete(a_call(max_tokens=LONG_TOKENS)))
-        await until_told(lambda: runs(vllm, 1))
+        await until_told(lambda: runs(vllm, 1), WAIT_S)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        await until_told(lambda: runs(vllm, 0))
+        await until_told(lambda: runs(vllm, 0), WAIT_S)
     # Aborted calls are counted nowhere; one that had gone on to its end would be here.
     assert await counted(vllm, "vllm:request_success_total") == finished
 
@@ -100,7 +100,7 @@ async def test_a_stream_that_nobody_reads_on_frees_the_server(vllm: VllmServer) 
     async with client_of(endpoint_of(vllm)) as client:
         async with aclosing(client.stream(a_call(max_tokens=LONG_TOKENS))) as stream:
             assert (await anext(stream)).reply is None
-        await until_told(lambda: runs(vllm, 0))
+        await until_told(lambda: runs(vllm, 0), WAIT_S)
     # Aborted calls are counted nowhere; one that had gone on to its end would be here.
     assert await counted(vllm, "vllm:request_success_total") == finished
 

@@ -64,7 +64,7 @@ async def test_a_stream_whose_server_is_killed_breaks_or_begins_anew_elsewhere(v
         return family_of(vllm) == []
 
     vllm.process.wait()
-    await until_told(is_gone)
+    await until_told(is_gone, 60.0)
 
 
 async def test_it_comes_back_on_its_port_and_is_asked_again(vllm: VllmServer) -> None:

@@ -54,7 +54,7 @@ async def test_a_request_goes_through_the_services_to_the_model(up: CommandLine)
     async def is_traced() -> bool:
         return any(span.name == f"chat {SERVED_NAME}" for span in read_request(store, key))
 
-    await until_told(is_traced)
+    await until_told(is_traced, 60.0)
     spans = read_request(store, key)
     call = next(span for span in spans if span.name == f"chat {SERVED_NAME}")
     assert call.attributes["opswire.llm.operation"] == "intent.merged"

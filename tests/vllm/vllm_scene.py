@@ -24,7 +24,7 @@ QUEUED_CALLS_MAX = 64
 CONTEXT_TOKENS_MAX = 32_768
 LONG_TOKENS = 30_000
 """Most of a minute: so long that no pause of a busy machine hides what happens to a reply in its middle."""
-WAIT_S = 60.0
+WAIT_S = 120.0
 ACTIONS = ["start", "stop", "restart"]
 
 
