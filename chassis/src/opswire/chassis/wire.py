@@ -35,6 +35,7 @@ class WireClient(Client):
         super().__init__()
         self._direct: dict[int, DirectCallback] = {}
         self._write_is_scheduled = False
+        self._reconnecting: asyncio.Future[None] | None = None  # held, or the loop would forget it
 
     async def subscribe_directly(self, subject: str, callback: DirectCallback) -> int:
         """Have `callback` called for every message, on the loop, without a queue: it must be quick.
@@ -92,7 +93,12 @@ class WireClient(Client):
         self._write_is_scheduled = False
         if self._pending and self.is_connected and self._transport is not None:
             pending, self._pending, self._pending_data_size = self._pending, [], 0
-            self._transport.write(b"".join(pending))
+            try:
+                self._transport.write(b"".join(pending))
+            except (OSError, RuntimeError) as error:
+                # uvloop raises RuntimeError for a socket that it closed already, which nats-py has not read of yet.
+                # What was to be written is gone like all that a dying socket held: whoever sent it repeats it.
+                self._reconnecting = asyncio.ensure_future(self._process_op_err(error))
 
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
         # Anybody may publish on a subject that is not UTF-8, and nats-py's reading loop would end on it for good.
