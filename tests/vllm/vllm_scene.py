@@ -19,7 +19,9 @@ from opswire.chassis.inference.endpoint import Endpoint
 from opswire.chassis.metrics import Metrics
 from opswire.chassis.telemetry import Span, exporter
 
-CALLS_AT_ONCE = 8
+CALLS_AT_ONCE = 2
+"""With eight, the engine made tokens of so small a model faster than the server's HTTP process on a busy machine of two
+cores took them up; it then answered nobody for 10 to 20 s."""
 QUEUED_CALLS_MAX = 64
 CONTEXT_TOKENS_MAX = 32_768
 LONG_TOKENS = 30_000
