@@ -34,7 +34,7 @@ async def test_the_servers_own_batch_runner_answers_our_file(
 ) -> None:
     for name, value in vllm.environment().items():
         monkeypatch.setenv(name, value)
-    endpoint = endpoint_of(vllm, model=str(vllm.model))
+    endpoint = endpoint_of(vllm, model=str(vllm.installation.model))
     quiet = ["--config", str(vllm.installation.shared_flags), "--enforce-eager", "--dtype", "bfloat16"]
     limits = ["--max-model-len", "2048", "--host", "127.0.0.1"]
     transport = ProgramBatches(endpoint, tmp_path / "batch", vllm.installation.python, [*quiet, *limits])

@@ -19,13 +19,11 @@ from opswire.chassis.inference.endpoint import Endpoint
 from opswire.chassis.metrics import Metrics
 from opswire.chassis.telemetry import Span, exporter
 
-CALLS_AT_ONCE = 2
-"""With eight, the engine made tokens of so small a model faster than the server's HTTP process on a busy machine of two
-cores took them up; it then answered nobody for 10 to 20 s."""
+CALLS_AT_ONCE = 4
 QUEUED_CALLS_MAX = 64
 CONTEXT_TOKENS_MAX = 32_768
 LONG_TOKENS = 30_000
-"""Most of a minute: so long that no pause of a busy machine hides what happens to a reply in its middle."""
+"""Minutes: so long that no pause of a busy machine hides what happens to a reply in its middle."""
 WAIT_S = 120.0
 ACTIONS = ["start", "stop", "restart"]
 
