@@ -66,6 +66,7 @@ async def put(inventory: Inventory, **values: Any) -> None:
     assert report.created + report.updated == 1, report
 
 
+WHY = "diagnose.issue service:teller"
 Change = Callable[[Inventory], Awaitable[Any]]
 CASES: list[tuple[str, str, Change]] = [
     ("the asset", "status.check host:web-01", lambda i: i.set("web-01", {"os": "Debian 13"})),
@@ -156,6 +157,18 @@ CASES: list[tuple[str, str, Change]] = [
         "status.check service:lonely",
         lambda i: put(i, name="ghost", address="10.7.7.7"),
     ),
+    ("what it needs", WHY, lambda i: i.set("ledger@db-01", {"attributes.port": "5433"})),
+    ("what it needs goes", WHY, lambda i: i.delete("ledger@db-01")),
+    ("what it needs is renamed", WHY, lambda i: i.rename("ledger@db-01", "ledger")),
+    ("the host of what it needs", WHY, lambda i: i.set("db-01", {"address": "10.9.9.9"})),
+    ("what it needs moves", WHY, lambda i: i.set("ledger@db-01", {"parent": "web-02"})),
+    ("what it needs is entered", WHY, lambda i: put(i, name="vault.example.com", type="service")),
+    ("it needs something else", WHY, lambda i: i.set("teller@web-01", {"attributes.depends_on": "web-02"})),
+    (
+        "what lies between what it needs and its host",
+        "diagnose.issue service:clerk",
+        lambda i: i.set("box-1", {"parent": "web-02"}),
+    ),
 ]
 
 
@@ -167,6 +180,11 @@ async def test_after_a_change_the_selection_is_that_of_the_inventory(
     await put(stocked, name="box-1", type="container", parent="web-01")
     await put(stocked, name="pod-1", type="pod", parent="box-1")
     await put(stocked, name="billing@pod-1", type="service", parent="pod-1", aliases=("billing",))
+    await put(stocked, name="ledger@db-01", type="service", parent="db-01", attributes={"port": "5432"})
+    needs = {"depends_on": "Ledger@db-01, vault.example.com"}
+    await put(stocked, name="teller@web-01", type="service", parent="web-01", aliases=("teller",), attributes=needs)
+    needs = {"depends_on": "billing@pod-1"}
+    await put(stocked, name="clerk@web-01", type="service", parent="web-01", aliases=("clerk",), attributes=needs)
     await stocked.outbox_sent([row.id for row in await stocked.outbox_pending()])
     cache, reader = Remembering(), SqlReader(stocked)
     select = SelectAssets(reader, cache)

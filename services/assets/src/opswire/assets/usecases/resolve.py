@@ -11,6 +11,7 @@ The rules, in order:
    everything that was named, that is said.
 5. Without names, read intents are filtered by the remaining words, and lists without any word mean everything. A
    write without names is filtered only by words; without words it selects nothing.
+6. A diagnosis also sees what its assets need (related.py), beside their hosts and never among the targets.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from opswire.assets.records import AssetFilter
 from opswire.assets.usecases.filtering import filtered, wanted_of
+from opswire.assets.usecases.living import hosts_of
 from opswire.assets.usecases.naming import resolve_named
 from opswire.assets.usecases.reading import InventoryReader
-from opswire.assets.vocabulary import fold
+from opswire.assets.usecases.related import RELATED_INTENTS, with_related
 from opswire.contracts.findings import Asset, IntentFinding
 from opswire.contracts.taxonomy import IntentName
 from opswire.contracts.types import ASSETS_MAX, EntityType
@@ -39,7 +40,6 @@ NO_ASSET_INTENTS = frozenset(
     }
 )
 LIST_INTENTS = frozenset({IntentName.ASSET_LIST, IntentName.ASSET_COUNT})
-PARENT_DEPTH_MAX = 8
 
 _NAMES = frozenset({EntityType.HOST, EntityType.SERVICE, EntityType.APPLICATION, EntityType.DATABASE, EntityType.IP})
 
@@ -68,38 +68,17 @@ async def resolve(intent: IntentFinding, reader: InventoryReader) -> Selection:
         assets = await resolve_named(intent, names, reader)
         if not assets:
             return NOTHING
-        return Selection("named", assets[:ASSETS_MAX], await hosts_of(assets[:ASSETS_MAX], reader), len(assets))
+        total, assets = len(assets), assets[:ASSETS_MAX]
+        return Selection("named", assets, await _beside(intent, assets, reader), total)
     wanted = await wanted_of(intent, reader)
     if wanted is None:
         return NOTHING
     assets, total = await filtered(wanted, reader, count_only=intent.name is IntentName.ASSET_COUNT)
-    hosts = [] if intent.name in LIST_INTENTS else await hosts_of(assets, reader)
+    hosts = [] if intent.name in LIST_INTENTS else await _beside(intent, assets, reader)
     return Selection("filtered", assets, hosts, total)
 
 
-async def hosts_of(assets: list[Asset], reader: InventoryReader) -> list[Asset]:
-    """The hosts that these services and databases live on, each once, in order; an unknown parent is left out."""
-    known = {fold(asset.name): asset for asset in assets}
-    parent_of = {asset.id: fold(asset.parent) for asset in assets if asset.parent and _needs_host(asset)}
-    level = assets
-    for _ in range(PARENT_DEPTH_MAX):
-        missing = {parent_of[asset.id] for asset in level if asset.id in parent_of} - known.keys()
-        if not missing:
-            break
-        level, _total = await reader.search(AssetFilter(primary_names=tuple(sorted(missing))))
-        known.update((fold(asset.name), asset) for asset in level)
-        parent_of.update((asset.id, fold(asset.parent or "")) for asset in level if _needs_host(asset))
-    hosts: dict[str, Asset] = {}
-    for asset in assets:
-        current: Asset | None = asset
-        for _ in range(PARENT_DEPTH_MAX):
-            if current is None or current.id not in parent_of:
-                break
-            current = known.get(parent_of[current.id])
-        if current is not None and current is not asset and current.type == "host":
-            hosts.setdefault(current.id, current)
-    return list(hosts.values())[:ASSETS_MAX]
-
-
-def _needs_host(asset: Asset) -> bool:
-    return asset.type != "host" and asset.parent is not None
+async def _beside(intent: IntentFinding, assets: list[Asset], reader: InventoryReader) -> list[Asset]:
+    """What a context holds beside its assets: their hosts and, for a diagnosis, what they need."""
+    hosts = await hosts_of(assets, reader)
+    return await with_related(assets, hosts, reader) if intent.name in RELATED_INTENTS else hosts

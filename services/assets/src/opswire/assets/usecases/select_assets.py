@@ -8,7 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from opswire.assets.usecases.filtering import FILTERING_TYPES, meaning_of
+from opswire.assets.usecases.living import lives_elsewhere
 from opswire.assets.usecases.reading import InventoryReader
+from opswire.assets.usecases.related import RELATED_INTENTS, needed_names
 from opswire.assets.usecases.resolve import LIST_INTENTS, NO_ASSET_INTENTS, NOTHING, Selection, resolve
 from opswire.assets.usecases.unheard import unheard_words
 from opswire.assets.vocabulary import fold
@@ -67,18 +69,22 @@ def tags_of(intent: IntentFinding, selection: Selection) -> list[str]:
     """What the selection depends on: its assets, and the names used; a list depends on the whole inventory.
 
     So does what was not found by its name: by address, behind a port, or not at all; any asset may come to have it. So
-    does what lives on its host only by way of something between them, whose own change would not be noticed here.
+    does what lives on its host only by way of something between them, whose own change would not be noticed here. What
+    a diagnosis sees beside is tagged alike, and by the names of what is needed and not there yet.
     """
     found = (*selection.assets, *selection.hosts)
+    needed = needed_names(selection.assets) if intent.name in RELATED_INTENTS else []
     values = [entity.value.strip() for entity in intent.entities if entity.type in NAMING_TYPES]
     answering = {fold(name) for asset in found for name in _names_of(asset)}
     # Tags compare names in lower case, the inventory folds them: beyond ASCII the two may differ.
     all_by_name = all(value.isascii() and fold(value) in answering for value in values)
+    all_by_name &= all(name.isascii() for name in needed)
     names_found = {fold(asset.name) for asset in found}
-    all_direct = all(fold(asset.parent) in names_found for asset in selection.assets if asset.parent)
+    living = [*selection.assets, *(asset for asset in selection.hosts if lives_elsewhere(asset))]
+    all_direct = all(fold(asset.parent) in names_found for asset in living if asset.parent)
     if selection.kind != "named" or not all_by_name or not all_direct:
         return [INVENTORY]
-    names = {*values, *(asset.parent for asset in selection.assets if asset.parent)}
+    names = {*values, *needed, *(asset.parent for asset in living if asset.parent)}
     names |= {name.partition(".")[0] for name in names}
     assets = {asset.id for asset in found}
     return [*(asset_tag(asset_id) for asset_id in sorted(assets)), *(name_tag(name) for name in sorted(names) if name)]
