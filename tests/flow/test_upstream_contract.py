@@ -20,7 +20,7 @@ from opswire.chassis.testing.waiting import until_told
 DATA = Path(__file__).parents[1] / "data"
 SUBJECT_TAKEN = 10077
 STATUSES = {"completed", "failed", "rejected", "expired", "cancelled", "needs_human", "needs_clarification"}
-ENDED_WITHIN_S = 8.0
+SLEPT_OVER_MS = 3_000
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +85,8 @@ async def test_a_plain_subscription_beforehand_hears_the_outcome(plain: Upstream
     await plain.submit("help", request_id=request_id)
     message = await subscription.next_msg(timeout=20)
     assert_shape(json.loads(message.data), request_id)
-    with pytest.raises(TimeoutError):
-        await subscription.next_msg(timeout=0.5)
+    assert (await plain.ask("help"))["status"] == "completed"  # by then a second one would have been sent here
+    assert subscription.pending_msgs == 0
 
 
 @pytest.mark.parametrize(
@@ -218,14 +218,15 @@ async def test_a_malformed_event_gets_a_parked_record_and_is_rejected(plain: Ups
 
 
 async def test_a_request_whose_executor_sleeps_past_the_deadline_ends_expired(plain: Upstream, system: System) -> None:
+    """The time is what is tested; it is long enough for the two services before the one that sleeps."""
     system.pause("executor")
     submitted_s = time.time()
-    request_id = await plain.submit("list production hosts", deadline_ms=1_000)
-    await plain.read(f"opswire.v1.{plain.source}.{request_id}.context", 1, 10)
+    request_id = await plain.submit("list production hosts", deadline_ms=SLEPT_OVER_MS)
+    await plain.read(f"opswire.v1.{plain.source}.{request_id}.context", 1, 30)
 
     async def is_deadline_over() -> bool:
         assert await finishes(plain, request_id) == []
-        return time.time() >= submitted_s + 1.2
+        return time.time() >= submitted_s + (SLEPT_OVER_MS + 200) / 1000
 
     await until_told(is_deadline_over)
     system.resume("executor")
@@ -258,13 +259,14 @@ async def submit_after_an_impossible_id(plain: Upstream, deadline_ms: int) -> st
 async def test_a_request_that_nobody_reads_is_ended_after_its_own_deadline(
     plain: Upstream, system: System, submit: Callable[[Upstream, int], Awaitable[str]]
 ) -> None:
+    """The time is what is tested: not before the deadline, and not only when one that names none would end, after 30 s."""
     system.kill("intent")
     begun = time.monotonic()
     request_id = await submit(plain, 500)
-    outcome = await plain.outcome(request_id, 15)
+    outcome = await plain.outcome(request_id, 20)
     assert_shape(outcome, request_id)
     assert (outcome["status"], outcome["reason"]) == ("expired", "deadline_passed")
-    assert 0.4 < time.monotonic() - begun < ENDED_WITHIN_S
+    assert time.monotonic() - begun > 0.4
     system.launch("intent")
     await asyncio.to_thread(system.wait_ready, "intent")
     assert (await plain.ask("help"))["status"] == "completed"
