@@ -1,4 +1,4 @@
-"""What a service needs reaches the executor's plan, and what was true of it before an acknowledged change never does."""
+"""What a service needs reaches the plan, and what was true of it before an acknowledged change never does."""
 
 from __future__ import annotations
 

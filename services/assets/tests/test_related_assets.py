@@ -15,7 +15,7 @@ from opswire.contracts.taxonomy import IntentName
 from opswire.contracts.types import EntityType, IntentSource, Risk
 
 WORLD = """assets:
-  - {name: shop@web-01, type: service, parent: web-01, attributes: {depends_on: "store@db-01, web-02 ,gone,,Store@DB-01"}}
+  - {name: shop@web-01, type: service, parent: web-01, attributes: {depends_on: "store@db-01, web-02 ,no,,Store@DB-01"}}
   - {name: store@db-01, type: database, parent: db-01, attributes: {port: "5432", depends_on: tape-01}}
   - {name: tape-01, type: host}
   - {name: boxed, type: service, parent: pod-1, attributes: {depends_on: store@db-01}}
@@ -52,7 +52,9 @@ async def test_hosts_come_first_then_what_is_needed_then_where_that_lives(world:
     assert found.total == 1
 
 
-@pytest.mark.parametrize("name", [IntentName.STATUS_CHECK, IntentName.SERVICE_RESTART, IntentName.DIAGNOSE_CONNECTIVITY])
+@pytest.mark.parametrize(
+    "name", [IntentName.STATUS_CHECK, IntentName.SERVICE_RESTART, IntentName.DIAGNOSE_CONNECTIVITY]
+)
 async def test_other_intents_hold_the_hosts_alone(world: Inventory, name: IntentName) -> None:
     assert names((await seen(world, name, "shop@web-01")).hosts) == ["web-01"]
 

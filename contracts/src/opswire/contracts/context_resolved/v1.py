@@ -15,7 +15,8 @@ class ContextResolved(Message):
 
     `selection` is `none` (the request names nothing), `named` (assets named in the text) or `filtered` (assets
     that match environment, type, group, tag, site or system). Named assets stand in the order of the text. `hosts` are
-    the hosts that selected services and databases live on, for whoever has to reach them.
+    the hosts that selected services and databases live on, for whoever has to reach them. For a diagnosis what the
+    assets depend on stands behind them, of any type, and the hosts of that: to be looked at. Only `assets` are targets.
     """
 
     STEM: ClassVar[str] = "context_resolved"
