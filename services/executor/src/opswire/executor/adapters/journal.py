@@ -100,15 +100,19 @@ class Journal:
         body, _ = read_message(STEP_FINISHED, message.data, own_headers(message))
         return cast(StepFinished, body)
 
+    async def is_claimed(self, key: Key, number: int) -> bool:
+        """Whether any run has claimed the step. Raises RetryableError when the broker cannot be asked."""
+        return await self.exists(key, STEP_CLAIMED, number=str(number))
+
     async def sequence(self, key: Key, route: Route, **variables: str) -> int:
         """Where the fact lies in the stream; 0 where it is not there. Raises RetryableError."""
         subject = route.subject(source=key.source, request_id=key.request_id, **variables)
         fact = await self._sender.facts.read(subject)
         return fact.sequence if fact is not None else 0
 
-    async def exists(self, key: Key, route: Route) -> bool:
+    async def exists(self, key: Key, route: Route, **variables: str) -> bool:
         """Whether the fact stands. Raises RetryableError when the broker cannot be asked."""
-        subject = route.subject(source=key.source, request_id=key.request_id)
+        subject = route.subject(source=key.source, request_id=key.request_id, **variables)
         return await self._sender.facts.read_message(subject) is not None
 
 

@@ -2,7 +2,7 @@
 
 1. An outcome stands: it is the step's outcome.
 2. Everything is checked at the point of use (guard.py).
-3. The claim is published, once. Whose claim it is, the broker decides.
+3. The claim is published, once. Whose claim it is, the broker decides. Cancelled or its lock lost by then: not begun.
 4. A claim of another run is waited for until its tool is surely dead; without an outcome by then, it is unknown.
 5. The tool runs with a limit below the claim's deadline, its probe after it; caches forget what it touched.
 6. The outcome is published, once. Theirs stands where it was first.
@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from opswire.chassis.errors import OpswireError
+from opswire.chassis.errors import OpswireError, RejectedError
 from opswire.chassis.stages import Stage
 from opswire.chassis.telemetry import span
 from opswire.contracts.context_resolved import ContextResolved
@@ -30,7 +30,7 @@ from opswire.contracts.route import Route
 from opswire.contracts.routes import STEP_CLAIMED, STEP_FINISHED
 from opswire.contracts.step_claimed import FencingToken, StepClaimed
 from opswire.contracts.step_finished import StepFinished, Verified
-from opswire.executor.errors_of_changes import ClaimLapsedError, LockLostError
+from opswire.executor.errors_of_changes import CancelledByRequesterError, ClaimLapsedError, LockLostError
 from opswire.executor.rules.tools import ToolCall, ToolResult
 from opswire.executor.usecases.guard import Guard
 from opswire.executor.usecases.limits import Ending, run_limited
@@ -55,6 +55,9 @@ class Journal(Protocol):
 
     async def outcome(self, key: Key, number: int) -> StepFinished | None:
         """The outcome of a step, where it stands. Raises RetryableError."""
+
+    async def is_claimed(self, key: Key, number: int) -> bool:
+        """Whether any run has claimed a step. Raises RetryableError."""
 
 
 @dataclass(slots=True)
@@ -105,9 +108,10 @@ class ClaimedSteps:
             if self.clock_ns() + self.publishing_ns >= run.held_until_ns > 0 and run.held_until_ns < run.deadline_ns:
                 raise LockLostError("the locks are held for too short a time by now; they are taken anew")
             is_first = not run.claims
-            await self.guard.check(
-                run.key, run.plan, step, run.context, run.agreed, run.tokens, run.deadline_ns, is_first=is_first
-            )
+            with span("check at the point of use", Stage.POLICY):
+                await self.guard.check(
+                    run.key, run.plan, step, run.context, run.agreed, run.tokens, run.deadline_ns, is_first=is_first
+                )
             claim = await self._claim(run, step)
         if claim.run_id == run.id:
             return await self._begin(run, step, claim)
@@ -137,11 +141,11 @@ class ClaimedSteps:
     async def _begin(self, run: Run, step: Step, claim: StepClaimed) -> StepFinished:
         started_ns = self.clock_ns()
         call = self.call(run, step)
+        why_not = await self._why_not(run)
         limit_s = min(step.timeout_ms / 1_000, self._left_s(claim.deadline_ns) * 0.9)
-        if limit_s <= 0:  # others may take it for lost already
-            ending = Ending(error=ClaimLapsedError("The time of its claim was over before it could be begun."))
-        else:
-            ending = await run_limited(self.tool(call), limit_s, run.ended)
+        if why_not is None and limit_s <= 0:  # others may take it for lost already
+            why_not = ClaimLapsedError("The time of its claim was over before it could be begun.")
+        ending = Ending(error=why_not) if why_not else await run_limited(self.tool(call), limit_s, run.ended)
         verification = None
         if step.verification is not None and not is_surely_undone(ending.error):
             with span(f"probe {step.verification.tool}", Stage.TOOL_RUN) as current:
@@ -154,6 +158,17 @@ class ClaimedSteps:
             reference = await self.keep_output(run, step, ending.result)
             outcome = outcome.model_copy(update={"output_reference": reference})
         return await self._publish(run, outcome)
+
+    async def _why_not(self, run: Run) -> RejectedError | None:
+        """What keeps a step that this run claimed from being begun after all."""
+        try:
+            await self.guard.check_claimed(run.key, run.tokens)
+        except CancelledByRequesterError as error:
+            run.ended.set()
+            return error
+        except ClaimLapsedError as error:
+            return error
+        return CancelledByRequesterError("It was ended before it was begun.") if run.ended.is_set() else None
 
     async def _verify(self, run: Run, step: Step, claim: StepClaimed, change: ToolResult | None) -> Verified:
         probe = step.verification

@@ -10,6 +10,7 @@ from opswire.contracts.request_finished import RequestFinished
 from opswire.contracts.request_finished.endings import timings_of
 from opswire.contracts.step_finished import StepFinished
 from opswire.contracts.types import Cell, FinishStatus
+from opswire.executor.errors_of_changes import CancelledByRequesterError, ClaimLapsedError
 from opswire.executor.rules.cells import counted, listed, plain
 from opswire.executor.rules.targets import asset_by_id
 from opswire.executor.usecases.execute import READS, Ended
@@ -17,6 +18,7 @@ from opswire.executor.usecases.findings import Finding, findings_of, looks_sente
 from opswire.executor.usecases.finish import references_of
 from opswire.executor.usecases.tables import make_answer
 
+NOT_BEGUN = (CancelledByRequesterError.code, ClaimLapsedError.code)
 SEEN_MAX = 3
 SEEN_CHARACTERS_MAX = 200
 
@@ -109,7 +111,8 @@ def _why(context: ContextResolved, end: Ended) -> str:
         return f"{what} was done, but its check failed: {_detail(change)}."
     if change.status == "unknown":
         return f"What became of {what} is unknown: {change.detail.rstrip('.')}.{_probe(end)}"
-    return f"{what} failed: {change.detail.rstrip('.')}."
+    how = "was not begun" if change.code in NOT_BEGUN else "failed"
+    return f"{what} {how}: {change.detail.rstrip('.')}."
 
 
 def _detail(change: StepFinished) -> str:

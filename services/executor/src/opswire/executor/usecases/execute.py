@@ -88,16 +88,36 @@ class Executor:
                     assets, run.id, run.key, _holding_ns(run.plan), run.deadline_ns, wait_until_ns
                 )
         except AssetBusyError as error:
-            return [Ended(step, refused=error) for step in run.plan.steps]
+            return [await self._while_busy(run, step, error) for step in run.plan.steps]
         try:
             ends = await self._all(run)
-            if any(end.refused for end in ends) and not await self.locks.is_held(run.tokens):
-                # Another run of this request took over while this process was paused: what that one does counts.
-                raise LockLostError("another run of this request has taken over")
+            await self._check_untold(run, ends)
             return ends
         finally:
             with span("free assets", Stage.EXECUTOR_COMPUTE):
                 await self.locks.release(run.tokens)
+
+    async def _while_busy(self, run: Run, step: Step, error: AssetBusyError) -> Ended:
+        """The end of a step while another request changes its asset: what was claimed before has its own outcome."""
+        if step.number in run.claims or step.number in run.outcomes:
+            return Ended(step, change=await self._change(run, step))
+        return Ended(step, refused=error)
+
+    async def _check_untold(self, run: Run, ends: list[Ended]) -> None:
+        """Return only where every change that is told as not begun is so for good. Raises LockLostError: read it anew.
+
+        Another run of this request may have claimed one since the facts were read, or have taken over while this
+        process was paused: what that one does counts. With the locks taken before this look, no earlier run begins one
+        after it.
+        """
+        untold = [end.step.number for end in ends if end.change is None and end.step.effect not in READS]
+        if not untold:
+            return
+        if not await self.locks.is_held(run.tokens):
+            raise LockLostError("another run of this request has taken over")
+        for number in untold:
+            if await self.claimed.journal.is_claimed(run.key, number):
+                raise LockLostError(f"another run of this request has begun step {number}")
 
     async def _all(self, run: Run) -> list[Ended]:
         waiting = {step.number: step for step in run.plan.steps}

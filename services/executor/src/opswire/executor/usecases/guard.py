@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from opswire.chassis.errors import DeadlineError
-from opswire.chassis.stages import Stage
-from opswire.chassis.telemetry import span
 from opswire.contracts.asset_changed import AssetChanged
 from opswire.contracts.context_resolved import ContextResolved
 from opswire.contracts.plan_made import PlanMade, Step
@@ -18,6 +16,7 @@ from opswire.executor.errors import PlanChangedError
 from opswire.executor.errors_of_changes import (
     AssetChangedError,
     CancelledByRequesterError,
+    ClaimLapsedError,
     LockLostError,
     ModeRefusesError,
 )
@@ -76,21 +75,6 @@ class Guard:
         is_first: bool,
     ) -> None:
         """Return only where the step may be begun now. Raises what refuses it; nothing was begun then."""
-        with span("check at the point of use", Stage.POLICY):
-            await self._check(key, plan, step, context, agreed, tokens, deadline_ns, is_first=is_first)
-
-    async def _check(
-        self,
-        key: Key,
-        plan: PlanMade,
-        step: Step,
-        context: ContextResolved,
-        agreed: Round | None,
-        tokens: dict[str, int],
-        deadline_ns: int,
-        *,
-        is_first: bool,
-    ) -> None:
         now_ns = self.clock_ns()
         if now_ns >= deadline_ns:
             raise DeadlineError("The deadline passed before the step could be begun.")
@@ -105,6 +89,17 @@ class Guard:
         await self.check_assets(touched(step, context))
         if not await self.locks.is_held(tokens):
             raise LockLostError("The lock of an asset was lost before the step could be begun.")
+
+    async def check_claimed(self, key: Key, tokens: dict[str, int]) -> None:
+        """Return only where a step that is claimed by now may be begun. Raises what keeps it from that for ever.
+
+        Whoever cancels, or takes the locks over, does so first and looks for claims then; here the claim was first. So
+        one of the two sees the other, however long either of them was paused in between.
+        """
+        if await self.is_cancelled(key):
+            raise CancelledByRequesterError("It was cancelled before it was begun.")
+        if not await self.locks.is_held(tokens):
+            raise ClaimLapsedError("The lock of its asset was lost before it could be begun.")
 
     def check_mode(self, plan: PlanMade) -> None:
         """Raise ModeRefusesError where executors may not run such a plan just now."""

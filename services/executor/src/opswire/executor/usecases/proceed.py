@@ -175,7 +175,7 @@ class Proceed:
         if story.cancelled is not None and not story.has_begun:
             if story.round is not None and story.round.decided is None:
                 _trace_the_wait(story.round, "cancelled")
-            raise CancelledByRequesterError("It was cancelled before anything was begun.")
+            raise CancelledByRequesterError("It was cancelled before anything was changed.")
         agreed = story.round
         if agreed is None:
             return await self._first(story, story.context, mark)

@@ -17,7 +17,7 @@ from opswire.executor.errors import (
     PathRefusedError,
     StateChangedError,
 )
-from opswire.executor.errors_of_changes import ClaimLapsedError
+from opswire.executor.errors_of_changes import CancelledByRequesterError, ClaimLapsedError
 from opswire.executor.rules.cells import plain
 from opswire.executor.rules.tools import Record
 
@@ -27,6 +27,7 @@ CHARACTERS_MAX = 100_000
 _BEFORE_ANYTHING = (
     AddressRefusedError,
     BadArgumentError,
+    CancelledByRequesterError,
     ClaimLapsedError,
     CredentialUnusableError,
     FileRefusedError,
