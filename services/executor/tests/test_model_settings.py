@@ -9,9 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from opswire.chassis.metrics import Metrics
-from opswire.executor.adapters.model_access import ModelAccess
-from opswire.executor.errors import InferenceSettingsError
 from opswire.executor.prompts.library import CUT, load_prompt, one_line
 
 SHOWN = """
@@ -45,18 +42,6 @@ def test_a_wrong_setting_ends_the_start_with_one_line_that_names_it(tmp_path: Pa
     assert done.returncode == 78
     last = (done.stdout + done.stderr).strip().splitlines()[-1]
     assert "LLM_MODEL is set, but no model server is named" in last
-
-
-def test_a_file_that_is_not_there_yet_may_come_later_and_a_broken_one_names_its_line(tmp_path: Path) -> None:
-    file = tmp_path / "inference.yaml"
-    access = ModelAccess.open(file, {}, Metrics())
-    assert access is not None
-    assert not access.is_there()
-    assert access.state()["chain"] == []
-    assert ModelAccess.open(None, {}, Metrics()) is None
-    file.write_text("endpoints:\n  one: {provider: vllm, temperature: 9}\n")
-    with pytest.raises(InferenceSettingsError, match=r"inference\.yaml"):
-        ModelAccess.open(file, {}, Metrics())
 
 
 def test_prompts_have_keys_and_a_text_that_spells_a_place_fills_none() -> None:

@@ -9,10 +9,6 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from opswire.chassis.inference.configuration import WatchedConfiguration
-from opswire.chassis.metrics import Metrics
-from opswire.intent.adapters.model_access import ModelAccess
-from opswire.intent.errors import InferenceSettingsError
 
 LOADED = """
 import sys
@@ -48,31 +44,3 @@ def test_a_wrong_setting_ends_the_start_with_one_line_that_names_it() -> None:
     assert done.returncode == 78
     last = (done.stdout + done.stderr).strip().splitlines()[-1]
     assert "LLM_MODEL is set, but no model server is named" in last
-
-
-def test_a_file_that_is_not_there_yet_may_come_later(tmp_path: Path) -> None:
-    file = tmp_path / "inference.yaml"
-    access = ModelAccess.open(file, {}, Metrics())
-    assert access is not None
-    assert access.identity() is None
-    assert access.state()["chain"] == []
-    assert ModelAccess.open(None, {"LLM_TEMPERATURE": ""}, Metrics()) is None
-
-
-def test_the_identity_is_of_the_first_endpoint_and_changes_with_its_model() -> None:
-    def identity(**changes: str) -> tuple[str, str] | None:
-        return ModelAccess(WatchedConfiguration("intent", None, VLLM | changes), Metrics()).identity()
-
-    first = identity()
-    assert first is not None
-    assert first[1] == "vllm/small"
-    assert identity(LLM_MODEL="large") != first
-    fallback = {"LLM_FALLBACK_PROVIDER": "vllm", "LLM_FALLBACK_BASE_URL": "http://127.0.0.1:8/v1"}
-    assert identity(**fallback, LLM_FALLBACK_MODEL="other") == first
-
-
-def test_a_broken_file_at_the_start_names_its_line(tmp_path: Path) -> None:
-    file = tmp_path / "inference.yaml"
-    file.write_text("endpoints:\n  one: {provider: vllm, temperature: 9}\n")
-    with pytest.raises(InferenceSettingsError, match=r"inference\.yaml"):
-        ModelAccess.open(file, {}, Metrics())

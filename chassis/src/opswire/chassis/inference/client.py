@@ -89,14 +89,15 @@ class InferenceClient:
         finally:
             _release(places)
 
-    async def warm(self, schemas: Sequence[OutputSchema[Any]]) -> None:
+    async def warm(self, schemas: Sequence[OutputSchema[Any]], learns_lanes: bool = True) -> None:
         """Load the SDKs, connect, and let each endpoint see each schema once: a new one costs time. Never raises.
 
-        A vLLM that says how long calls wait is asked once whether it heeds lanes; `state` shows it (`priority`).
+        With `learns_lanes` a vLLM that says how long calls wait is asked once whether it heeds lanes; `state` shows it
+        (`priority`).
         """
         places = self._hold()
         try:
-            await asyncio.gather(*(warm_place(place, schemas, self._metrics) for place in places))
+            await asyncio.gather(*(warm_place(place, schemas, self._metrics, learns_lanes) for place in places))
         finally:
             _release(places)
 

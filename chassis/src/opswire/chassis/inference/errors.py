@@ -75,3 +75,9 @@ class ReplyCutError(ReplyInvalidError):
 
 class ReplyTooLargeError(ReplyInvalidError):
     """The answer is larger than any that was asked for; the rest was not read."""
+
+
+class InferenceSettingsError(OpswireError):
+    """The file or the variables that name the model servers are wrong; the service does not start."""
+
+    code = "inference_settings_wrong"

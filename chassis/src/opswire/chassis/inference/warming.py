@@ -22,7 +22,9 @@ PRIORITY_TIMEOUT_S = 20.0
 PRIORITY_ADVICE = "start vLLM with --scheduling-policy priority, or set the endpoint's sends_priority to false"
 
 
-async def warm_place(place: Place, schemas: Sequence[OutputSchema[Any]], metrics: InferenceMetrics) -> None:
+async def warm_place(
+    place: Place, schemas: Sequence[OutputSchema[Any]], metrics: InferenceMetrics, learns_lanes: bool
+) -> None:
     """Load the SDK, connect, let the endpoint see each schema once: a new one costs time. Never raises."""
     message = Message("user", "Say something short.")
     tells_times = False
@@ -38,7 +40,7 @@ async def warm_place(place: Place, schemas: Sequence[OutputSchema[Any]], metrics
         except OpswireError:
             continue
         tells_times = tells_times or answer.timing is not None
-    if tells_times and place.priority is PriorityState.UNKNOWN and not place.was_asked_for_priority:
+    if learns_lanes and tells_times and place.priority is PriorityState.UNKNOWN and not place.was_asked_for_priority:
         await _learn_priority(place)
 
 

@@ -165,10 +165,13 @@ class System:
         return shown
 
     def wait_warm(self) -> None:
-        """Wait until the intent service's model server is warm. Raises TimeoutError with what is shown instead."""
-        wait_until(
-            lambda: bool(self.health("intent")["details"]["inference"]["is_warm"]), lambda: str(self.health("intent"))
-        )
+        """Wait until every service that asks model servers has warmed them. Raises TimeoutError naming who has not."""
+
+        def cold() -> list[str]:
+            shown = {name: self.health(name).get("details", {}).get("inference") for name in SERVICES}
+            return [name for name, inference in shown.items() if inference is not None and not inference["is_warm"]]
+
+        wait_until(lambda: not cold(), lambda: f"not warm: {', '.join(cold())}")
 
     def url(self, name: str) -> str:
         """Where a service answers over HTTP."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
+from typing import Any
 
 from opswire.chassis.anchors import FileAnchors
 from opswire.chassis.caching.cache import Cache
@@ -15,6 +16,8 @@ from opswire.chassis.caching.valkey import Valkey
 from opswire.chassis.delivery import Delivery
 from opswire.chassis.errors import OpswireError
 from opswire.chassis.high_water import HighWater
+from opswire.chassis.inference.access import ModelAccess
+from opswire.chassis.inference.call import OutputSchema
 from opswire.chassis.service import Service
 from opswire.chassis.stream_guard import StreamGuard
 from opswire.contracts.context_resolved import ContextResolved
@@ -32,7 +35,6 @@ from opswire.executor.adapters.cancellations import Cancellations
 from opswire.executor.adapters.catalogue_files import CatalogueFiles
 from opswire.executor.adapters.catalogue_in_force import CatalogueInForce
 from opswire.executor.adapters.invalidations import AcknowledgedInvalidations
-from opswire.executor.adapters.model_access import ModelAccess
 from opswire.executor.adapters.modes import Modes
 from opswire.executor.adapters.open_request_metrics import tell_open_requests
 from opswire.executor.adapters.open_requests import OpenRequests
@@ -127,14 +129,21 @@ def _model_parts(
     service: Service, settings: ExecutorSettings, catalogue: CatalogueInForce
 ) -> tuple[ProposeByModel | None, SummariseByModel | None]:
     """What asks a model, where file and environment name a server and the settings want it."""
-    access = ModelAccess.open(settings.inference_file, os.environ, service.metrics)
-    if access is None:
+    access = ModelAccess.open("executor", settings.inference_file, os.environ, service.metrics)
+    if access is None or settings.model_plans == settings.model_summaries == "off":
         return None, None
-    service.details["inference"] = access.state
-    service.at_end.append(access.client.close)
     propose = ProposeByModel(access.client, access.is_there, lambda: catalogue.current)
     summarise = SummariseByModel(access.client, access.is_there)
-    return propose if settings.model_plans == "on" else None, summarise if settings.model_summaries == "on" else None
+    found = propose if settings.model_plans == "on" else None, summarise if settings.model_summaries == "on" else None
+    parts = [part for part in found if part is not None]
+
+    def schemas() -> list[OutputSchema[Any]]:
+        return [schema for part in parts for schema in part.schemas]
+
+    service.details["inference"] = lambda: {**access.state(), "prompts": [part.prompts_key for part in parts]}
+    service.background.append(partial(access.keep_warm, schemas, learns_lanes=False))
+    service.at_end.append(access.client.close)
+    return found
 
 
 def _follow(service: Service, modes: Modes, proceed: Callable[[], Proceed]) -> None:

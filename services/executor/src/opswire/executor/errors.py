@@ -25,12 +25,6 @@ class ApprovalRequiredError(RejectedError):
     code = "approval_required"
 
 
-class InferenceSettingsError(OpswireError):
-    """The file or the variables that name the model servers are wrong; the service does not start."""
-
-    code = "inference_settings_wrong"
-
-
 class OutOfScopeError(RejectedError):
     """The request is not about operations."""
 

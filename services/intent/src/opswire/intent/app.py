@@ -10,12 +10,12 @@ from opswire.chassis.caching.cache import Cache
 from opswire.chassis.caching.valkey import Valkey
 from opswire.chassis.delivery import Delivery
 from opswire.chassis.errors import OpswireError
+from opswire.chassis.inference.access import ModelAccess
 from opswire.chassis.service import Service
 from opswire.chassis.ticks import DeadlineTicks
 from opswire.contracts.request_finished.endings import ended
 from opswire.contracts.routes import REQUEST_FINISHED, REQUEST_SUBMITTED
 from opswire.intent.adapters.demotions import Demotions
-from opswire.intent.adapters.model_access import ModelAccess
 from opswire.intent.adapters.opinion_codec import OpinionCodec
 from opswire.intent.adapters.reading_codec import ReadingCodec
 from opswire.intent.adapters.trained_classifier import load_or_train
@@ -92,7 +92,7 @@ def _templates(service: Service, settings: IntentSettings, valkey: Valkey | None
 
 def _model_tier(service: Service, settings: IntentSettings, names: NameIndex, valkey: Valkey | None) -> AskModel | None:
     """Asks the model servers that file and environment name; None where they name none."""
-    access = ModelAccess.open(settings.inference_file, os.environ, service.metrics)
+    access = ModelAccess.open("intent", settings.inference_file, os.environ, service.metrics)
     if access is None:
         return None
     reader = ReadByModel(access.client, load_prompts(settings.prompts), names)
@@ -106,7 +106,7 @@ def _model_tier(service: Service, settings: IntentSettings, names: NameIndex, va
         enabled=settings.cache == "on",
     )
     service.details["inference"] = lambda: {**access.state(), "prompts": reader.prompts_key}
-    service.background.append(partial(access.keep_warm, reader.schemas))
+    service.background.append(partial(access.keep_warm, lambda: reader.schemas))
     service.at_end.append(access.client.close)
     return AskModel(reader, cache, access.identity)
 

@@ -30,12 +30,6 @@ class EventMalformedError(PoisonError):
     code = "event_malformed"
 
 
-class InferenceSettingsError(OpswireError):
-    """The file or the variables that name the model servers are wrong; the service does not start."""
-
-    code = "inference_settings_wrong"
-
-
 class ModelAwayError(OpswireError):
     """No model answered, and the request has no time left for another attempt."""
 

@@ -18,11 +18,13 @@ from opswire.executor.rules.catalogue import Catalogue, Entry
 from opswire.executor.rules.parameters import Parameter, Value
 from opswire.executor.rules.targets import HTTP_PROTOCOLS, host_of, port_of, protocol_of
 from opswire.executor.usecases.diagnose import LINES, METRICS, STEPS_MAX, log_words
-from opswire.executor.usecases.offer import Offer, shown_attributes
+from opswire.executor.usecases.offer import Offer, reading_tools, shown_attributes
 from opswire.executor.usecases.plan_reads import manager_of
 from opswire.executor.usecases.steps import StepDraft
 
 ARGUMENTS_MAX = 6
+NAME = "plan"
+STAND_IN = "-"
 _KEYS = {"tool", "target", "arguments", "after", "on_failure"}
 
 
@@ -39,18 +41,28 @@ class _Chosen:
 
 def proposal_schema(context: ContextResolved, offer: Offer, catalogue: Catalogue) -> OutputSchema[list[StepDraft]]:
     """The only shape of a proposal: its values are those that are offered, and `decode` makes steps of it."""
-    argument = _object({"name": _one_of(offer.argument_names), "value": _one_of(offer.values)})
+    shape = _shape(offer, list(offer.targets), offer.values)
+    return OutputSchema(NAME, shape, lambda data: drafts_of(data, context, offer, catalogue))
+
+
+def warming_schema(catalogue: Catalogue) -> OutputSchema[bytes]:
+    """The shape with every tool that may be offered and a stand-in for what each request brings: to show a server."""
+    shape = _shape(Offer(reading_tools(catalogue), {}, (), ()), [STAND_IN], [STAND_IN])
+    return OutputSchema(NAME, shape, bytes)
+
+
+def _shape(offer: Offer, targets: Sequence[str], values: Sequence[str]) -> dict[str, Any]:
+    argument = _object({"name": _one_of(offer.argument_names), "value": _one_of(values)})
     step = _object(
         {
             "tool": _one_of(offer.tool_names),
-            "target": _one_of(list(offer.targets)),
+            "target": _one_of(targets),
             "arguments": {"type": "array", "items": argument, "maxItems": ARGUMENTS_MAX},
             "after": {"type": "array", "items": {"type": "integer", "enum": list(range(1, STEPS_MAX))}, "maxItems": 7},
             "on_failure": _one_of(["stop", "continue"]),
         }
     )
-    steps = {"type": "array", "items": step, "minItems": 1, "maxItems": STEPS_MAX}
-    return OutputSchema("plan", _object({"steps": steps}), lambda data: drafts_of(data, context, offer, catalogue))
+    return _object({"steps": {"type": "array", "items": step, "minItems": 1, "maxItems": STEPS_MAX}})
 
 
 def drafts_of(data: bytes, context: ContextResolved, offer: Offer, catalogue: Catalogue) -> list[StepDraft]:

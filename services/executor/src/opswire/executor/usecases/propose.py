@@ -24,7 +24,7 @@ from opswire.executor.rules.catalogue import Catalogue, Entry
 from opswire.executor.usecases.asked_for import AskedFor
 from opswire.executor.usecases.offer import Offer, offer_of, reading_tools, shown_attributes
 from opswire.executor.usecases.plan import make_plan, numbered
-from opswire.executor.usecases.proposal import proposal_schema
+from opswire.executor.usecases.proposal import proposal_schema, warming_schema
 from opswire.executor.usecases.steps import StepDraft
 from opswire.executor.usecases.story import Key
 
@@ -60,6 +60,16 @@ class ProposeByModel:
         self._is_there = is_there
         self._catalogue = catalogue
         self._clock_ns = clock_ns
+
+    @property
+    def schemas(self) -> list[OutputSchema[Any]]:
+        """What a server is shown before it is asked: the shape of every plan, as the catalogue is now."""
+        return [warming_schema(self._catalogue())]
+
+    @property
+    def prompts_key(self) -> str:
+        """Changes whenever the prompt does."""
+        return load_prompt("plan").key
 
     def serves(self, context: ContextResolved) -> bool:
         """Whether a model is asked for this request's plan: a diagnosis of something that is known, or several things.
@@ -98,7 +108,7 @@ class ProposeByModel:
             messages=_messages(context, offer, catalogue),
             deadline_ns=now_ns + time_ns,
             max_tokens=TOKENS_MAX,
-            prompt_version=load_prompt("plan").key,
+            prompt_version=self.prompts_key,
             request_key=str(key),
         )
         return (await self._model.decide(call, schema)).value

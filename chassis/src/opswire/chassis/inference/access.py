@@ -1,4 +1,4 @@
-"""The way to the model servers: their configuration, the client, warming, and what health shows of them.
+"""A service's way to the model servers: their configuration, the client, warming, and what health shows of them.
 
 Client libraries are loaded with the first call or the warming; a service without inference never loads them.
 """
@@ -6,41 +6,46 @@ Client libraries are loaded with the first call or the warming; a service withou
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from opswire.chassis.inference.call import OutputSchema
 from opswire.chassis.inference.client import InferenceClient
 from opswire.chassis.inference.configuration import WatchedConfiguration
+from opswire.chassis.inference.errors import InferenceSettingsError
 from opswire.chassis.logs import get_logger
 from opswire.chassis.metrics import Metrics
-from opswire.intent.errors import InferenceSettingsError
 
 WARMTH_CHECKED_EVERY_S = 5.0
 
 
 class ModelAccess:
-    """What the intent service knows of its model servers. Belongs to one event loop."""
+    """What one service knows of its model servers. Belongs to one event loop."""
 
-    def __init__(self, configuration: WatchedConfiguration, metrics: Metrics) -> None:
+    def __init__(self, service: str, configuration: WatchedConfiguration, metrics: Metrics) -> None:
+        """`service` is the name under which the configuration may name servers of its own."""
         self._configuration = configuration
-        self.client = InferenceClient("intent", configuration, metrics)
+        self.client = InferenceClient(service, configuration, metrics)
         self._warmed_version: int | None = None
 
     @classmethod
-    def open(cls, file: Path | None, environment: Mapping[str, str], metrics: Metrics) -> ModelAccess | None:
+    def open(cls, service: str, file: Path | None, environment: Mapping[str, str], metrics: Metrics) -> Self | None:
         """None where nothing names a model server. A file that is not there yet may come while the service runs.
 
         Raises InferenceSettingsError, naming the file's line or the variable that is wrong.
         """
         try:
-            configuration = WatchedConfiguration("intent", file, environment)
+            configuration = WatchedConfiguration(service, file, environment)
         except ValueError as error:
             raise InferenceSettingsError(str(error)) from error
         if file is None and not configuration.is_configured:
             return None
-        return cls(configuration, metrics)
+        return cls(service, configuration, metrics)
+
+    def is_there(self) -> bool:
+        """Whether a model server is named at this moment. Says nothing about its health; microseconds."""
+        return self._configuration.is_configured
 
     def identity(self) -> tuple[str, str] | None:
         """The first endpoint's name, and provider and model of it; None while nothing is configured. Microseconds."""
@@ -55,12 +60,17 @@ class ModelAccess:
         is_warm = self._warmed_version == self._configuration.version
         return {**known, "configuration": self._configuration.state(), "is_warm": is_warm}
 
-    async def keep_warm(self, schemas: Sequence[OutputSchema[Any]]) -> None:
-        """Let the servers of each configuration see the schemas, once they are well. Runs until cancelled."""
+    async def keep_warm(self, schemas: Callable[[], Sequence[OutputSchema[Any]]], learns_lanes: bool = True) -> None:
+        """Let the servers of each configuration see the schemas, once they are well. Runs until cancelled.
+
+        `learns_lanes`: a server is asked once whether it heeds them, which costs it some 50,000 prompt tokens; who
+        never asks in the bulk lane need not know.
+        """
         while True:
             version = self._configuration.version
             if self._configuration.is_configured and version != self._warmed_version and await self.client.is_healthy():
-                await self.client.warm(schemas)
+                shown = schemas()
+                await self.client.warm(shown, learns_lanes)
                 self._warmed_version = version
-                get_logger().info("model servers warmed", schemas=len(schemas))
+                get_logger().info("model servers warmed", schemas=len(shown))
             await asyncio.sleep(WARMTH_CHECKED_EVERY_S)
