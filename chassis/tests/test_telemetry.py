@@ -15,7 +15,17 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opswire.chassis import telemetry
 from opswire.chassis.sinks import OtlpSink, SpanStore, sinks_of
 from opswire.chassis.stages import Stage
-from opswire.chassis.telemetry import Exporter, Span, current_span, exporter, parse_traceparent, remote_child, span
+from opswire.chassis.telemetry import (
+    Exporter,
+    Span,
+    current_span,
+    exporter,
+    parse_traceparent,
+    recorded_if_sent,
+    remote_child,
+    span,
+)
+from opswire.chassis.testing.recorded_spans import recorded_spans
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
@@ -124,6 +134,26 @@ def test_without_sinks_nothing_is_kept() -> None:
     own.offer(span("a", Stage.POLICY))
     assert (len(own._queue), own.dropped) == (0, 0)
     own.stop()
+
+
+def looked_at(sends: bool) -> list[str]:
+    with recorded_spans() as spans, recorded_if_sent(), span("look", Stage.POLICY):
+        with span("read", Stage.POLICY):
+            pass
+        if sends:
+            with span("send", Stage.PUBLISH_ACK, kind="PRODUCER"):
+                pass
+        with span("end", Stage.POLICY):
+            pass
+    return [one.name for one in spans]
+
+
+def test_a_look_is_recorded_as_a_whole_where_it_sent_something_and_not_at_all_where_not() -> None:
+    assert looked_at(sends=False) == []
+    assert looked_at(sends=True) == ["read", "send", "end", "look"]
+    with recorded_spans() as spans, span("after", Stage.POLICY):
+        pass
+    assert [one.name for one in spans] == ["after"]
 
 
 def test_finished_spans_reach_the_store(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from change_scene import Scene, change, mark_now
 from opswire.chassis.service import Service
+from opswire.chassis.testing.recorded_spans import recorded_spans
 from opswire.chassis.testing.waiting import until
 from opswire.contracts.findings import Asset
 from opswire.executor.adapters.open_requests import OpenRequests
@@ -176,6 +177,27 @@ async def test_a_word_whose_key_is_entered_later_is_looked_at_again(
     finish = (await scene.story(key)).finish
     assert finish is not None
     assert (finish.status, scene.effects) == ("completed", ["restart"])
+
+
+async def test_looks_that_find_nothing_add_no_span_and_the_one_that_does_adds_all_of_its_own(
+    scene: Scene, service: Service, make_context, web, upstream_of
+) -> None:
+    ender = OverdueEnder(OpenRequests(service.bus.client, service.sender.facts), service.sender, scene.proceed)
+    key = await scene.request(make_context("service.restart", assets=[web]), change(1, web, "restart"))
+    await upstream_of(key)
+    assert await scene.go_on(key) is None
+    with recorded_spans() as spans:
+        for _ in range(20):
+            await ender.end_overdue()
+            await ender.look_again()
+    assert [span.name for span in spans if span.request_key == str(key)] == []
+    await scene.say(key, "sam")
+    with recorded_spans() as spans:
+        await ender.look_again()
+        await until(lambda: not ender._looking)
+    names = {span.name for span in spans if span.request_key == str(key)}
+    assert {"look again at what people said", "read facts", "count approvals", "wait for approval"} <= names
+    assert any(name.endswith(".finished") for name in names)
 
 
 async def test_a_request_that_waits_for_people_outlives_its_own_deadline(

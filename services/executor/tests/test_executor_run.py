@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pytest
 from opswire.chassis.errors import DeadlineError, OpswireError
-from opswire.chassis.telemetry import Span, exporter
+from opswire.chassis.testing.recorded_spans import recorded_spans
 from opswire.contracts.taxonomy import Effect
 from opswire.executor.adapters import inventory
 from opswire.executor.errors import (
@@ -268,31 +268,16 @@ async def test_help_lists_what_is_answered(make_context) -> None:
     assert f"these {len(AUTOMATIC)} kinds of question" in answer.summary
 
 
-class _Kept:
-    def __init__(self) -> None:
-        self.spans: list[Span] = []
-
-    def write(self, spans: Sequence[Span]) -> None:
-        self.spans += spans
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-
 async def test_every_step_has_a_span_of_its_own_in_the_stage_of_tools(many) -> None:
     def answers(call: ToolCall) -> ToolResult:
         if call.needed_asset().name == "web-01":
             raise HostUnreachableError("away")
         return reachable(call)
 
-    kept = _Kept()
-    exporter.start([kept], on_error=lambda error: None)
-    try:
-        context = many(2)
+    context = many(2)
+    with recorded_spans() as spans:
         await run_plan(make_plan(context), context, {STATUS: tool_of(answers)}, soon())
-    finally:
-        exporter.stop()
-    found = [span for span in kept.spans if span.name == f"tool {STATUS}"]
+    found = [span for span in spans if span.name == f"tool {STATUS}"]
     assert {span.attributes["opswire.stage"] for span in found} == {"tool.run"}
     assert sorted((str(span.attributes["opswire.asset"]), span.status) for span in found) == [
         ("web-00", "UNSET"),

@@ -14,7 +14,8 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Literal, Protocol, Self
@@ -29,6 +30,7 @@ EXPORT_INTERVAL_S = 0.25
 
 _random = random.Random()  # noqa: S311  identifiers, not secrets
 _current: ContextVar[Span | None] = ContextVar("opswire_span", default=None)
+_withheld: ContextVar[_Withheld | None] = ContextVar("opswire_spans_withheld", default=None)
 
 
 class Span:
@@ -98,7 +100,7 @@ class Span:
     def finish(self, end_ns: int | None = None) -> None:
         """End the span and hand it to the exporter. Called by the context manager; once."""
         self.end_ns = end_ns or time.time_ns()
-        exporter.offer(self)
+        (_withheld.get() or exporter).offer(self)
 
 
 class Sink(Protocol):
@@ -190,6 +192,37 @@ def _redact(batch: Sequence[Span]) -> None:
 
 
 exporter = Exporter()
+
+
+class _Withheld:
+    """Spans that wait for the first of them that sends a message; none is held from then on."""
+
+    def __init__(self) -> None:
+        self._spans: list[Span] | None = []
+
+    def offer(self, span: Span) -> None:
+        """As the exporter does."""
+        if self._spans is None:
+            exporter.offer(span)
+            return
+        self._spans.append(span)
+        if span.kind == "PRODUCER":
+            held, self._spans = self._spans, None
+            for each in held:
+                exporter.offer(each)
+
+
+@contextmanager
+def recorded_if_sent() -> Iterator[None]:
+    """Spans within are recorded once one of them sends a message, and thrown away where none does.
+
+    For what is looked at again and again until there is something to do: a look that found nothing is no span.
+    """
+    token = _withheld.set(_Withheld())
+    try:
+        yield
+    finally:
+        _withheld.reset(token)
 
 
 def current_span() -> Span | None:

@@ -13,7 +13,7 @@ from opswire.chassis.errors import OpswireError, RetryableError
 from opswire.chassis.logs import get_logger
 from opswire.chassis.sending import Sender
 from opswire.chassis.stages import Stage
-from opswire.chassis.telemetry import root
+from opswire.chassis.telemetry import recorded_if_sent, root
 from opswire.contracts.findings import Mark
 from opswire.contracts.request_finished import RequestFinished
 from opswire.contracts.routes import REQUEST_FINISHED
@@ -41,7 +41,7 @@ class OverdueEnder:
             for request in await self._open_requests.overdue(time.time_ns()):
                 # A trace of its own: the tick that led here is of another request, and ends many.
                 key = Key(request.source, request.request_id)
-                with root(str(key), "end overdue request", Stage.EXECUTOR_COMPUTE):
+                with recorded_if_sent(), root(str(key), "end overdue request", Stage.EXECUTOR_COMPUTE):
                     await self._end(key, request)
 
     async def _end(self, key: Key, request: OpenRequest) -> None:
@@ -76,7 +76,7 @@ class OverdueEnder:
     async def _go_on(self, key: Key) -> None:
         try:
             received_ns = time.time_ns()
-            with root(str(key), "look again at what people said", Stage.EXECUTOR_COMPUTE):
+            with recorded_if_sent(), root(str(key), "look again at what people said", Stage.EXECUTOR_COMPUTE):
                 outcome = await self._proceed(
                     key, lambda: Mark(service="executor", received_ns=received_ns, sent_ns=time.time_ns())
                 )
