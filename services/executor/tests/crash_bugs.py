@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import secrets
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from change_scene import Scene
@@ -90,6 +91,22 @@ def another_run_each_time(scene: Scene) -> None:
     _patch(scene, _claim=claim, run=run)
 
 
+def lock_is_ignored(scene: Scene) -> None:
+    """Whoever comes changes the asset, whoever else does."""
+
+    async def acquire(*given: Any) -> tuple[dict[str, int], int]:
+        *_, deadline_ns, _ = given
+        return {}, deadline_ns
+
+    locks = SimpleNamespace(acquire=acquire, is_held=_yes, release=_yes)
+    object.__setattr__(scene.proceed.executor, "locks", locks)
+    object.__setattr__(scene.proceed.guard, "locks", locks)
+
+
+async def _yes(*_: Any) -> bool:
+    return True
+
+
 def _patch(scene: Scene, **methods: Callable[..., Any]) -> None:
     """The same steps with some methods replaced."""
     kind = type("Careless", (ClaimedSteps,), {"__slots__": (), **methods})
@@ -108,8 +125,11 @@ BUGS: dict[str, Callable[[Scene], None]] = {
         nobody_is_asked,
         step_is_forgotten,
         another_run_each_time,
+        lock_is_ignored,
     )
 }
 
+CONTESTED = ("lock_is_ignored",)
+"""Faults that bite only where two requests change one asset."""
 WAYS = {"nobody_is_asked": ("asking",)}
 """Where a fault bites; the others when people have approved."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from opswire.executor.usecases.story import Story
+
+DEAD = "executor"
+"""Stands for a step where an executor died: none of its request's tools is at work any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +67,31 @@ def _of_finish(evidence: Evidence) -> list[str]:
     if status not in ("completed", "needs_human"):
         return [f"it ended as {status}: {story.finish.answer.summary}"]
     return []
+
+
+def overlaps(lines: Iterable[Sequence[str]], stories: Mapping[str, Story]) -> list[str]:
+    """One sentence for each time that two of these requests were at their one asset at once.
+
+    A step of unknown outcome may have been: a paused executor's tool may wake when its time is long over, which is why
+    people are told that it is unknown.
+    """
+    at_it: set[tuple[str, str]] = set()
+    found = []
+    for request_id, step, *end in lines:
+        if request_id not in stories:
+            continue
+        if end:
+            at_it = {each for each in at_it if each != (request_id, step) and (step != DEAD or each[0] != request_id)}
+            continue
+        others = {each for each in at_it if each[0] != request_id}
+        at_it.add((request_id, step))
+        if not any(_is_unknown(stories, *each) for each in (*others, (request_id, step))):
+            found += [
+                f"step {step} was begun while step {other} of another request was at the asset" for _, other in others
+            ]
+    return found
+
+
+def _is_unknown(stories: Mapping[str, Story], request_id: str, step: str) -> bool:
+    outcome = stories[request_id].outcomes.get(int(step))
+    return outcome is not None and outcome.status == "unknown"

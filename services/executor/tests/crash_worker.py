@@ -36,8 +36,9 @@ from opswire.executor.rules.tools import Judgement, ToolCall, ToolResult, Verdic
 from opswire.executor.usecases.story import Key
 
 GRACE_NS = 150_000_000
-WORK_TIMEOUT_S = 40.0
+WORK_TIMEOUT_S = 90.0
 AGAIN_S = 0.05
+ENDED = "ended"
 Result = TypeVar("Result")
 
 
@@ -111,16 +112,19 @@ def count_everything(client: WireClient, meter: Meter) -> None:
     meter.is_armed = True
 
 
-def effects_on_disk(scene: Scene, path: Path) -> None:
-    """Tools whose effects outlive the process: a line of the file for each time that one was done."""
+def effects_on_disk(scene: Scene, path: Path, lasting_s: float) -> None:
+    """Tools whose effects outlive the process: a line of the file for each time that one was done, another at its end.
+
+    Each is at its asset for `lasting_s` seconds.
+    """
 
     async def change(call: ToolCall) -> ToolResult:
         await asyncio.sleep(0)
-        line = f"{call.context.request_id} {call.step.number}\n".encode()
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        os.write(descriptor, line)
-        os.close(descriptor)
-        await asyncio.sleep(0)
+        append(path, f"{call.context.request_id} {call.step.number}")
+        try:
+            await asyncio.sleep(lasting_s)
+        finally:
+            append(path, f"{call.context.request_id} {call.step.number} {ENDED}")
         return ToolResult(({"done": True},))
 
     async def probe(call: ToolCall) -> ToolResult:
@@ -129,6 +133,13 @@ def effects_on_disk(scene: Scene, path: Path) -> None:
         return ToolResult((), verdict=verdict)
 
     scene.tools[CHANGE], scene.tools[PROBE] = change, probe
+
+
+def append(path: Path, line: str) -> None:
+    """Add a line to a file that several processes write: whole, and after what stands there."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(descriptor, f"{line}\n".encode())
+    os.close(descriptor)
 
 
 async def patiently(work: Callable[[], Awaitable[Result]]) -> Result:
@@ -162,7 +173,7 @@ async def work(command: dict[str, Any]) -> None:
     scene = Scene(service, Path(command["directory"]), keys=command["seeds"])
     scene.high_water.load()
     scene.modes.mode = "normal"
-    effects_on_disk(scene, Path(command["effects"]))
+    effects_on_disk(scene, Path(command["effects"]), command["lasting_s"])
     for name, value in (("grace_ns", GRACE_NS), ("publishing_ns", GRACE_NS)):
         object.__setattr__(scene.proceed.executor.claimed, name, value)
     key = Key("test", command["request_id"])

@@ -5,8 +5,10 @@ or a message, or the broker killed there. The first falls on another point in ev
 executors live, and what stands in the broker is compared with what the tools really did; the audit trail, which is
 written all the while, verifies.
 
-200 runs here; `just faults` does 5,000 (`OPSWIRE_CRASH_RUNS`). A failure prints its seed: `OPSWIRE_CRASH_SEED` plays
-the same faults again.
+The same with two requests at a time that change one asset: never both at once, however their executors die.
+
+200 runs here, and 20 of two; `just faults` does 5,000 (`OPSWIRE_CRASH_RUNS`). A failure prints its seed:
+`OPSWIRE_CRASH_SEED` plays the same faults again.
 """
 
 from __future__ import annotations
@@ -14,14 +16,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 from change_scene import Scene
-from crash_bugs import BUGS, WAYS
+from crash_bugs import BUGS, CONTESTED, WAYS
 from crash_scene import Crashing, Fault, whole
 from crash_worker import quiet
 from crash_workers import Workers
@@ -41,6 +43,9 @@ from opswire.executor.adapters.audit_log import AuditLog
 RUNS = whole("OPSWIRE_CRASH_RUNS", 200)
 SEED = whole("OPSWIRE_CRASH_SEED", random.SystemRandom().randrange(1_000_000))
 AT_ONCE = 12
+RUNS_PER_CONTEST = 10
+"""So many requests for themselves go with one contest of two."""
+PAIRS_OF_A_WAY = 4
 RUNS_OF_A_BUG = 150
 """At most: the search ends with the first finding, most often within twenty."""
 
@@ -102,16 +107,18 @@ async def auditor(crashing: Crashing, tmp_path: Path) -> AsyncIterator[Auditor]:
     await client.close()
 
 
-async def played(crashing: Crashing, faults: Iterable[Fault], first_only: bool = False) -> dict[int, str]:
-    """One request for each fault, some at once; what was found, by request. `first_only` ends with the first."""
+async def played(
+    play: Callable[..., Awaitable[list[str]]], faults: Iterable[Sequence[Fault]], first_only: bool = False
+) -> dict[int, str]:
+    """What was found, some playing at once: by the faults that one play is given. `first_only` ends with the first."""
     waiting = enumerate(faults)
     found: dict[int, str] = {}
 
     async def go_on() -> None:
-        for number, fault in waiting:
-            sentences = await crashing.one(number, fault)
+        for number, firsts in waiting:
+            sentences = await play(number, *firsts)
             if sentences:
-                found[number] = f"{fault}: {'; '.join(sentences)}"
+                found[number] = f"{firsts}: {'; '.join(sentences)}"
             if found and first_only:
                 return
 
@@ -126,7 +133,7 @@ async def played(crashing: Crashing, faults: Iterable[Fault], first_only: bool =
 async def test_whatever_is_killed_a_change_is_done_once_and_told_once(crashing: Crashing, auditor: Auditor) -> None:
     dice = random.Random(SEED)
     everything = itertools.chain.from_iterable(crashing.every_point(dice) for _ in itertools.count())
-    found = await played(crashing, itertools.islice(everything, RUNS))
+    found = await played(crashing.one, ((fault,) for fault in itertools.islice(everything, RUNS)))
     assert not found, f"seed {SEED}: {len(found)} of {RUNS}: {dict(list(found.items())[:5])}"
     assert crashing.workers.killed > RUNS / 2, "the executors were hardly ever killed"
     assert crashing.broker_kills > RUNS / 50, "the broker was hardly ever killed"
@@ -134,12 +141,40 @@ async def test_whatever_is_killed_a_change_is_done_once_and_told_once(crashing: 
     assert await auditor.findings() == [], f"seed {SEED}"
 
 
+def pairs(crashing: Crashing, dice: random.Random) -> Iterator[tuple[Fault, Fault]]:
+    """Two faults for two requests that go the same way at the same time; no end."""
+    while True:
+        way = dice.choice(("approved", "alone"))
+        first, second = ([each for each in crashing.every_point(dice, way) if each.kind != "broker"] for _ in range(2))
+        yield from zip(first[:PAIRS_OF_A_WAY], second, strict=False)
+
+
 @pytest.mark.faults
-@pytest.mark.parametrize("bug", [name for name in BUGS if name != "none"])
+@pytest.mark.timeout(120 + RUNS)
+async def test_two_requests_are_never_at_one_asset_at_once(crashing: Crashing, auditor: Auditor) -> None:
+    contests = pairs(crashing, random.Random(SEED))
+    found = await played(crashing.contest, itertools.islice(contests, max(1, RUNS // RUNS_PER_CONTEST)))
+    assert not found, f"seed {SEED}: {len(found)}: {dict(list(found.items())[:5])}"
+    assert crashing.workers.killed > RUNS / RUNS_PER_CONTEST / 2, "the executors were hardly ever killed"
+    assert await auditor.findings() == [], f"seed {SEED}"
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("bug", CONTESTED)
+async def test_contests_catch(crashing: Crashing, bug: str) -> None:
+    """Each fault of the locks is found where two requests change one asset."""
+    crashing.bug = bug
+    contests = itertools.islice(pairs(crashing, random.Random(SEED)), RUNS_OF_A_BUG)
+    assert await played(crashing.contest, contests, first_only=True), f"seed {SEED}: {bug} was not noticed"
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("bug", [name for name in BUGS if name not in ("none", *CONTESTED)])
 async def test_the_crashes_catch(crashing: Crashing, bug: str) -> None:
     """Each fault in the executor is found by what is checked after the crashes."""
     crashing.bug = bug
     dice = random.Random(SEED)
     points = crashing.every_point(dice, *WAYS.get(bug, ("approved",)))
     faults = [Fault(each.way, each.at) for each in points if each.kind != "broker"]
-    assert await played(crashing, faults[:RUNS_OF_A_BUG], first_only=True), f"seed {SEED}: {bug} was not noticed"
+    singly = ((fault,) for fault in faults[:RUNS_OF_A_BUG])
+    assert await played(crashing.one, singly, first_only=True), f"seed {SEED}: {bug} was not noticed"
