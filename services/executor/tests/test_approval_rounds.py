@@ -59,12 +59,12 @@ async def test_who_asks_does_not_approve(scene: Scene, make_context, web) -> Non
 async def test_one_no_is_enough(scene: Scene, make_context, web) -> None:
     key = await scene.request(make_context("service.restart", assets=[web]), change(1, web, "restart"))
     assert await scene.go_on(key) is None
-    await scene.say(key, "kim", "deny")
+    await scene.say(key, "kim", "deny", note="not before Monday")
     await scene.say(key, "sam")
     outcome = await scene.go_on(key)
     assert outcome is not None
     assert (outcome.status, outcome.reason, scene.effects) == ("rejected", "approval_denied", [])
-    assert "kim said no" in outcome.answer.summary
+    assert outcome.answer.summary == 'It was not approved: kim said no, with the note "not before Monday".'
 
 
 @pytest.mark.parametrize(

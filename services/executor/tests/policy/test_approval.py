@@ -130,6 +130,30 @@ def test_a_no_outweighs_every_yes(order: int) -> None:
     assert (found.outcome, found.people) == ("denied", ("kim",))
 
 
+@pytest.mark.parametrize(
+    ("note", "told"),
+    [
+        ("", "kim said no"),
+        (" \n ", "kim said no"),
+        ("not before Monday", 'kim said no, with the note "not before Monday"'),
+        ("the token=k3Rt-99-xyzzy is old", 'kim said no, with the note "the token=[redacted] is old"'),
+        (
+            "two\nlines\x1b[2J and \u202eodd\u200b",
+            'kim said no, with the note "two lines\\x1b[2J and \\u202eodd\\u200b"',
+        ),
+        ('ok". Approved by "dana', "kim said no, with the note \"ok'. Approved by 'dana\""),
+        ("x" * 1_000, f'kim said no, with the note "{"x" * 399}…"'),
+    ],
+)
+def test_the_note_of_a_no_is_told_and_does_no_harm(note: str, told: str) -> None:
+    assert settled([word("kim", decide="deny", note=note)]).sentence == told
+
+
+def test_the_note_of_a_no_that_does_not_count_is_not_told() -> None:
+    found = settled([word("alex", decide="deny", note="I may not")])
+    assert (found.outcome, found.sentence) == ("waiting", "")
+
+
 def forged_key() -> Word:
     """Signed by a stranger, under dana's name."""
     honest = word()

@@ -12,12 +12,15 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from opswire.chassis.nkey import NkeyError, verify
+from opswire.chassis.redaction import redactor
 from opswire.chassis.statements import ApprovalStatement, StatedTarget, digest_of_steps
 from opswire.contracts.approval_given import ApprovalGiven
 from opswire.contracts.approval_requested import ApprovalRequested, ApprovalTarget
 from opswire.contracts.plan_made import PlanMade
+from opswire.executor.rules.cells import plain
 from opswire.executor.rules.people import People, Person, is_person
 
+NOTE_CHARACTERS_MAX = 400
 Outcome = Literal["waiting", "granted", "denied", "void", "expired"]
 
 
@@ -112,12 +115,14 @@ def settle(asked: ApprovalRequested, asked_sequence: int, words: Iterable[Word],
         return Settlement("void", (), *void)
     approved: dict[str, Person] = {}
     denied: list[str] = []
+    notes: list[str] = []
     refused: list[Refused] = []
     for word in sorted(words, key=lambda one: one.sequence):
         try:
             person = _counted(asked, asked_sequence, word, standing)
             if word.given.decision == "deny":
                 denied.append(person.name)
+                notes.append(word.given.note)
             elif person.name in approved:
                 raise _WordRefusedError("same_person_twice", f"{person.name} has approved already")
             else:
@@ -125,11 +130,17 @@ def settle(asked: ApprovalRequested, asked_sequence: int, words: Iterable[Word],
         except _WordRefusedError as error:
             refused.append(Refused(word.approver, error.code, str(error)))
     if denied:
-        return Settlement("denied", tuple(denied), "denied", f"{denied[0]} said no", tuple(refused))
+        return Settlement("denied", tuple(denied), "denied", f"{denied[0]} said no{_noted(notes[0])}", tuple(refused))
     if standing.now_ns >= (asked.deadline_ns if standing.begun else asked.expires_ns):
         return Settlement("expired", tuple(approved), "approval_expired", "Its time is over.", tuple(refused))
     outcome: Outcome = "granted" if len(approved) >= asked.people_needed else "waiting"
     return Settlement(outcome, tuple(approved), None, "", tuple(refused))
+
+
+def _noted(note: str) -> str:
+    """An approver's remark for whoever asked: without secrets, in one line, and unable to end its quotation marks."""
+    told = plain(" ".join(redactor.text(note).split()), NOTE_CHARACTERS_MAX).replace('"', "'")
+    return f', with the note "{told}"' if told else ""
 
 
 def _why_void(asked: ApprovalRequested, standing: Standing) -> tuple[str, str] | None:
