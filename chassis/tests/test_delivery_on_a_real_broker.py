@@ -16,6 +16,7 @@ from opswire.chassis.errors import OpswireError, RejectedError, RetryableError
 from opswire.chassis.service import Service
 from opswire.chassis.settings import ServiceSettings
 from opswire.chassis.testing.upstream import Upstream
+from opswire.chassis.testing.waiting import until
 from opswire.contracts.findings import IntentFinding
 from opswire.contracts.intent_resolved import IntentResolved
 from opswire.contracts.request_finished.endings import ended
@@ -161,7 +162,9 @@ async def test_stopping_lets_what_is_in_flight_end(settings: ServiceSettings, up
     request_id = await upstream.submit("hello")
     await asyncio.wait_for(begun.wait(), 10)
     stopping = asyncio.create_task(service.stop())
-    asyncio.get_running_loop().call_later(0.2, may_end.set)
+    await until(lambda: all(loop._stopping for loop in service.bus._loops))
+    assert not stopping.done()
+    may_end.set()
     await asyncio.wait_for(stopping, 20)
     assert len(await upstream.stored(f"opswire.v1.test.{request_id}.intent")) == 1
 

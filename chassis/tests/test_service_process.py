@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 from opswire.chassis.embedded.nats_server import NatsServer
 from opswire.chassis.testing.upstream import Upstream
+from opswire.chassis.testing.waiting import wait_until
 from opswire.contracts.asset_changed import AssetChanged
 from opswire.contracts.findings import Asset
 from opswire.contracts.routes import ASSET_CHANGED, CACHES_INVALIDATED, CHANGES
@@ -46,11 +46,15 @@ class Running:
         return [json.loads(line) for line in whole.splitlines()]
 
     def wait(self, seen: Callable[[], Any]) -> Any:
-        give_up = time.monotonic() + TIMEOUT_S
-        while (found := seen()) is None or found is False:
+        found: Any = None
+
+        def is_seen() -> bool:
+            nonlocal found
             assert self.process.poll() is None, self.log_path.read_text()
-            assert time.monotonic() < give_up, self.log_path.read_text()
-            time.sleep(0.02)
+            found = seen()
+            return found is not None and found is not False
+
+        wait_until(is_seen, self.log_path.read_text)
         return found
 
     def get(self, path: str) -> tuple[int, str]:

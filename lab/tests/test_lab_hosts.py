@@ -8,13 +8,14 @@ import os
 import re
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncssh
 import pytest
 import yaml
+from opswire.chassis.testing.waiting import until_told
 from opswire.lab import Lab, LabError, start
 from opswire.lab.__main__ import main
 from opswire.lab.processes import is_alive, wait_gone
@@ -87,12 +88,6 @@ async def get(lab: Lab, asset: str, path: str) -> tuple[int, dict]:
     head, _, body = (await asyncio.wait_for(reader.read(), EVENT_TIMEOUT_S)).partition(b"\r\n\r\n")
     writer.close()
     return int(head.split()[1]), json.loads(body)
-
-
-async def eventually(question: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(EVENT_TIMEOUT_S):
-        while not await question():  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
 
 
 def test_every_service_runs_as_a_process_of_its_own(lab: Lab) -> None:
@@ -297,7 +292,7 @@ async def test_a_killed_service_is_started_again_by_its_supervisor(lab: Lab) -> 
         pid = await asyncio.to_thread(service_pid, lab, "web-02", "storefront")
         return pid is not None and pid != before
 
-    await eventually(is_another)
+    await until_told(is_another)
     assert not is_alive(before)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import gzip
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opswire.chassis.testing.waiting import until
 from opswire.ledger import receiver as receiver_module
 from opswire.ledger.model import Span
 from opswire.ledger.receiver import BODY_BYTES_MAX, JSON, PROTOBUF, Receiver, serve
@@ -43,11 +44,6 @@ JSON_BODY = (
     + b'", "spanId": "00000000000000ff",'
     b' "name": "x", "startTimeUnixNano": "1", "endTimeUnixNano": "2"}]}]}]}'
 )
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110  neither uvicorn nor the receiver has an event for it
-        await asyncio.sleep(0.001)
 
 
 @asynccontextmanager

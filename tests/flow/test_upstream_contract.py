@@ -259,7 +259,7 @@ async def submit_after_an_impossible_id(plain: Upstream, deadline_ms: int) -> st
 async def test_a_request_that_nobody_reads_is_ended_after_its_own_deadline(
     plain: Upstream, system: System, submit: Callable[[Upstream, int], Awaitable[str]]
 ) -> None:
-    """The time is what is tested: not before the deadline, and not only when one that names none would end, after 30 s."""
+    """The time is what is tested: not before its deadline, and before that of one that names none, 30 s."""
     system.kill("intent")
     begun = time.monotonic()
     request_id = await submit(plain, 500)
