@@ -47,10 +47,16 @@ def test_a_wrong_setting_ends_the_start_with_one_line_that_names_it(tmp_path: Pa
 def test_prompts_have_keys_and_a_text_that_spells_a_place_fills_none() -> None:
     keys = {load_prompt(name).key for name in ("plan", "summary")}
     assert len(keys) == 2
-    said = load_prompt("summary").messages(request="{outputs}", outputs="OUT {request}", follow_ups="none")
+    said = load_prompt("summary").messages(request="{outputs}", outputs="OUT {request}", follow_ups="1 restart it")
     assert said[0].is_stable
+    assert "<follow_ups>\n1 restart it\n</follow_ups>" in said[1].content
     assert "{outputs}" in said[1].content
     assert said[1].content.count("OUT {request}") == 1
+
+
+def test_a_place_without_a_text_is_refused_and_never_sent() -> None:
+    with pytest.raises(KeyError):
+        load_prompt("summary").messages(request="why", outputs="nothing")
 
 
 def test_untrusted_text_is_bounded_visible_and_without_marks() -> None:

@@ -22,7 +22,7 @@ from opswire.chassis.redaction import redactor
 PromptName = Literal["plan", "summary"]
 SEPARATOR = "\n===\n"
 CUT = " (...) "
-_PLACE = re.compile(r"\{([a-z]+)\}")
+_PLACE = re.compile(r"\{([a-z_]+)\}")
 _VERSIONS: dict[PromptName, str] = {"plan": "v1", "summary": "v1"}
 
 
@@ -42,11 +42,18 @@ class Prompt:
         return f"{self.name}/{self.version}/{digest[:8]}"
 
     def messages(self, **texts: str) -> tuple[Message, ...]:
-        """Always a stable system message and one user message, whatever the texts say; each place is filled once."""
+        """Always a stable system message and one user message, whatever the texts say; each place is filled once.
+
+        Raises KeyError where a place has no text.
+        """
         return (
             Message("system", _filled(self.stable, texts), is_stable=True),
             Message("user", _filled(self.variable, texts)),
         )
+
+    def parts(self, **texts: str) -> dict[str, str]:
+        """What the messages are made of: our own words of the stable part, those around the others, and each text."""
+        return {"stable": _PLACE.sub("", self.stable), "frame": _PLACE.sub("", self.variable)} | texts
 
 
 @cache
@@ -78,4 +85,4 @@ def shortened(text: str, characters_max: int) -> str:
 
 
 def _filled(template: str, texts: dict[str, str]) -> str:
-    return _PLACE.sub(lambda match: texts[match[1]] if match[1] in texts else match[0], template)
+    return _PLACE.sub(lambda match: texts[match[1]], template)
