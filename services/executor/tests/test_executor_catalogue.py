@@ -128,10 +128,11 @@ def test_each_fault_names_file_tool_and_field(name: str) -> None:
     ("text", "said"),
     [
         ("", "Input should be"),
-        ("tools: [", "no YAML"),
+        ("tools: [", "line 1: expected the node content"),
         ("a: &x 1\nb: *x", "aliases are not taken"),
         ("catalogue: 1\ncatalogue: 1", "given twice"),
-        ("!!python/object/apply:os.system ['touch canary']", "no YAML that is taken here"),
+        ("!!python/object/apply:os.system ['touch canary']", "line 1: could not determine a constructor"),
+        ("x: 2026-13-45", "no YAML that is taken here"),
         ("catalogue: 2\nowner: x\ntools: []", "catalogue: Input should be less"),
         ("x: 2026-01-01", "neither text, number, list nor mapping"),
         ("x: .nan", "neither text, number, list nor mapping"),
@@ -227,7 +228,7 @@ async def test_a_teams_own_folder_is_read_within_a_second(tmp_path: Path, ssh_ho
         await until(lambda: "broken" in read.state(), 10)
         assert read.current is in_force
         assert "team.say" in drivers.tools
-        assert "team.yaml: no YAML" in read.state()["broken"][0]
+        assert "team.yaml: line 1: expected" in read.state()["broken"][0]
         assert "the one before it stays in force" in capsys.readouterr().out
 
         (folder / "team.yaml").write_text(tool_scene.text(GOOD | {"risk": "HIGH"}))

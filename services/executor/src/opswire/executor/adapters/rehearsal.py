@@ -9,7 +9,7 @@ from opswire.executor.adapters.prometheus import filled_query
 from opswire.executor.adapters.rest import filled_request
 from opswire.executor.adapters.ssh import quoted
 from opswire.executor.adapters.windows import script_of
-from opswire.executor.rules.catalogue import CallDraft, Catalogue, Entry
+from opswire.executor.rules.catalogue import Catalogue, Entry
 from opswire.executor.rules.driver_settings import (
     KubernetesCall,
     LocalCommand,
@@ -24,24 +24,21 @@ from opswire.executor.rules.driver_settings import (
 )
 from opswire.executor.rules.parameters import Value
 from opswire.executor.rules.templates import filled_argv
+from opswire.executor.usecases.steps import StepDraft
 
 REQUEST_ID = "REQUEST"
+_OF_THE_STEP = ("tool", "effect", "risk", "arguments", "timeout_ms")
 
 
 def rehearsed(catalogue: Catalogue, name: str, arguments: Mapping[str, Value]) -> dict[str, Any]:
     """The step as a plan would hold it, and what would be sent. Raises BadArgumentError or PathRefusedError."""
-    catalogue.check(name, arguments)
+    step = StepDraft(name, arguments=arguments).step(1, REQUEST_ID, catalogue).model_dump(mode="json")
     entry = catalogue.entry(name)
-    return {
-        "tool": name,
-        "effect": entry.effect.value,
-        "risk": entry.risk.value,
-        "arguments": dict(arguments),
-        "timeout_ms": entry.timeout_ms,
+    return {field: step[field] for field in _OF_THE_STEP} | {
         "sends": would_send(entry, arguments),
-        "verification": _call(catalogue.verification_of(name, arguments, REQUEST_ID, 1)),
+        "verification": step["verification"],
         "unverified": entry.unverified,
-        "reverse": _call(catalogue.reverse_of(name, arguments, REQUEST_ID, 1)),
+        "reverse": step["reverse"],
         "irreversible": entry.irreversible,
     }
 
@@ -75,9 +72,3 @@ def would_send(entry: Entry, values: Mapping[str, Value]) -> str:
             return f"the tool {driver.tool} of the MCP server {driver.server}"
         case PythonFunction():
             return f"the function {driver.function} of the plugin {driver.plugin}"
-
-
-def _call(draft: CallDraft | None) -> dict[str, Any] | None:
-    if draft is None:
-        return None
-    return {"tool": draft.tool, "arguments": dict(draft.arguments), "timeout_ms": draft.timeout_ms}

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import yaml
 from opswire.executor.errors import BadCatalogueError
 from opswire.executor.rules.catalogue import READS, CallTemplate, Catalogue, CatalogueFile, Entry
 from opswire.executor.rules.driver_settings import (
@@ -19,30 +18,14 @@ from opswire.executor.rules.driver_settings import (
     templates_of,
 )
 from opswire.executor.rules.templates import places
+from opswire.executor.rules.yaml_text import document_of
 from pydantic import ValidationError
 
-FILE_CHARACTERS_MAX = 1_000_000
 _ALWAYS_KNOWN = frozenset({"request_id", "step"})
 _FIELDS_WITHOUT_WHICH = {
     "effect": "a tool without an effect is refused: say none, read, write or destroy",
     "risk": "a tool without a risk is refused: say LOW, MEDIUM, HIGH or CRITICAL",
 }
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML without anchors that expand and without keys that are given twice."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.constructor.ConstructorError(None, None, "aliases are not taken", self.peek_event().start_mark)  # type: ignore[no-untyped-call]
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
-        for place, key in enumerate(keys):
-            if key in keys[:place]:
-                raise yaml.constructor.ConstructorError(None, None, f"{key!r} is given twice", node.start_mark)
-        return super().construct_mapping(node, deep)
 
 
 def read_catalogue(files: Mapping[str, str]) -> Catalogue:
@@ -72,13 +55,10 @@ def read_catalogue(files: Mapping[str, str]) -> Catalogue:
 
 
 def _read_file(name: str, text: str, faults: list[str]) -> CatalogueFile | None:
-    if len(text) > FILE_CHARACTERS_MAX:
-        faults.append(f"{name}: longer than {FILE_CHARACTERS_MAX:,} characters")
-        return None
     try:
-        document = yaml.load(text, _Loader)  # noqa: S506  a SafeLoader that refuses more
-    except (yaml.YAMLError, RecursionError) as error:
-        faults.append(f"{name}: no YAML that is taken here: {' '.join(str(error).split())[:300]}")
+        document = document_of(text)
+    except ValueError as error:
+        faults.append(f"{name}: {error}")
         return None
     try:
         # As JSON: there a text is a name of an effect, and "5" is no number.

@@ -35,19 +35,23 @@ def read_yaml(content: bytes, model: type[ModelT]) -> ModelT:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"no UTF-8 text: byte {error.start}") from error
+    try:
+        return model.model_validate(document_of(text))
+    except ValidationError as error:
+        raise ValueError(_sentence(error)) from error
+
+
+def document_of(text: str) -> Any:
+    """What the text holds: mappings, lists, texts, numbers. Raises ValueError as `read_yaml`."""
     if len(text) > CHARACTERS_MAX:
         raise ValueError(f"longer than {CHARACTERS_MAX:,} characters")
     try:
-        document = yaml.load(text, _Loader)  # noqa: S506  a safe loader that refuses more
+        return yaml.load(text, _Loader)  # noqa: S506  a safe loader that refuses more
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise ValueError(f"line {mark.line + 1 if mark else 1}: {error.problem}") from error
     except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
         raise ValueError(f"no YAML that is taken here: {' '.join(str(error).split())[:300]}") from error
-    try:
-        return model.model_validate(document)
-    except ValidationError as error:
-        raise ValueError(_sentence(error)) from error
 
 
 def _sentence(error: ValidationError) -> str:
