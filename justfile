@@ -50,9 +50,9 @@ contracts ACTION="write":
 bench NAME *ARGS:
     PYTHONPATH=. python -m bench.{{ NAME }} {{ ARGS }}
 
-# The long form of the fault tests: requests while processes are killed, 5,000 crashing changes; arguments go to pytest
+# The long form of the fault tests: requests while processes are killed, 5,000 crashing changes, 1,000,000 cached reads
 faults *ARGS:
-    OPSWIRE_FAULT_RUNS="${OPSWIRE_FAULT_RUNS:-10}" OPSWIRE_CRASH_RUNS="${OPSWIRE_CRASH_RUNS:-5000}" pytest -m faults --timeout=0 -s {{ ARGS }}
+    OPSWIRE_FAULT_RUNS="${OPSWIRE_FAULT_RUNS:-10}" OPSWIRE_CRASH_RUNS="${OPSWIRE_CRASH_RUNS:-5000}" OPSWIRE_CHECKER_READS="${OPSWIRE_CHECKER_READS:-1000000}" pytest -m faults --timeout=0 -s {{ ARGS }}
 
 # Train the local classifier from its labelled requests
 train OUT=".opswire/classifier":

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import statistics
-import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -26,7 +24,7 @@ from opswire.contracts.intent_resolved import IntentResolved
 from opswire.ledger.store import create
 
 DATA = Path(__file__).parents[1] / "data"
-ROUNDS = 40
+REPEATS = 5
 SHOW = {"intent": "asset.get", "entities": [], "confidence": 92, "risk": "LOW", "reason": "clear"}
 QUESTION = "does web-01.example.test resolve in dns?"
 
@@ -93,26 +91,19 @@ async def name_server(dns_port: int) -> AsyncIterator[NameServer]:
     transport.close()
 
 
-async def took_s(upstream: Upstream, text: str) -> float:
-    begun_s = time.perf_counter()
+async def answered(upstream: Upstream, text: str) -> None:
     outcome = await upstream.ask(text)
     assert outcome["status"] == "completed", outcome
-    return time.perf_counter() - begun_s
 
 
-async def test_a_repeated_request_costs_twice_the_pipeline_at_most_and_no_model_call(
-    asker: Upstream, model: ScriptedModel
-) -> None:
+async def test_a_repeated_request_makes_no_model_call(asker: Upstream, model: ScriptedModel) -> None:
+    """Nor does it cost more than twice the pipeline's own work: bench/repeated.py."""
     vague = "zeig mir bitte mal web-05"
-    for text in ("help", vague):
-        await took_s(asker, text)
+    await answered(asker, vague)
     calls = len(model.calls)
-    own, repeated = [], []
-    for _ in range(ROUNDS):
-        own.append(await took_s(asker, "help"))
-        repeated.append(await took_s(asker, vague))
+    for _ in range(REPEATS):
+        await answered(asker, vague)
     assert len(model.calls) == calls > 0
-    assert statistics.median(repeated) <= 2 * statistics.median(own), (own, repeated)
 
 
 async def source_of(upstream: Upstream, text: str) -> tuple[str, str, list[str]]:
