@@ -63,6 +63,15 @@ def test_what_was_invalidated_is_said_to_people(opswire: CommandLine) -> None:
     assert "inventory could not be asked" in found.out
 
 
+def test_changed_documents_are_told_and_in_force_when_the_command_returns(opswire: CommandLine) -> None:
+    found = opswire.run("cache", "changed", "knowledge", "disk.md", "net.md", "--version", "7", "--json")
+    assert found.status == 0, found.err
+    tags = ["knowledge", "knowledge:disk.md", "knowledge:net.md"]
+    assert (found.json["acknowledged"], found.json["tags"]) == (True, tags)
+    assert "No process serves it any longer" in opswire.run("cache", "changed", "knowledge").out
+    assert opswire.run("cache", "changed", "policy").status == 2
+
+
 @pytest.mark.parametrize("arguments", [[], ["web-01", "--all"], ["--tag", "a", "--tool", "b"]])
 def test_one_thing_is_invalidated_at_a_time(opswire: CommandLine, arguments: list[str]) -> None:
     found = opswire.run("cache", "invalidate", *arguments)

@@ -48,6 +48,7 @@ COMMANDS = (
     "cache stats",
     "cache keys",
     "cache invalidate",
+    "cache changed",
     "cache warm",
     "cache canary",
     "parked list",

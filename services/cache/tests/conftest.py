@@ -18,8 +18,13 @@ import pytest_asyncio
 from nats.aio.client import Client
 from opswire.cache.app import create_app
 from opswire.cache.settings import CacheSettings
+from opswire.chassis.bus import Bus
+from opswire.chassis.caching.cache import Cache
+from opswire.chassis.caching.log import InvalidationLog
 from opswire.chassis.embedded.nats_server import NatsServer
+from opswire.chassis.metrics import Metrics
 from opswire.chassis.service import Service
+from opswire.chassis.settings import ServiceSettings
 from opswire.chassis.testing.browser import INSTALL, Browser, installed_browser
 from opswire.chassis.testing.waiting import until_told
 from opswire.contracts.cache_statistics_reported import CacheStatisticsReported
@@ -109,6 +114,60 @@ async def cache_service(start_cache: Callable[..., Any]) -> Running:
     """A running cache service without an inventory."""
     found: Running = await start_cache()
     return found
+
+
+class TextCodec:
+    """Texts as they are."""
+
+    def encode(self, value: str) -> bytes:
+        return value.encode()
+
+    def decode(self, data: bytes) -> str:
+        return data.decode()
+
+
+class Holder:
+    """One process' worth of caching: a connection, a log and a cache of its own."""
+
+    def __init__(self, url: str, service: str, **options: Any) -> None:
+        metrics = Metrics()
+        self.bus = Bus(service, ServiceSettings(nats_url=url))
+        self.log = InvalidationLog(self.bus, metrics, service)
+        self.cache: Cache[str] = Cache("context", TextCodec(), self.log, None, metrics, ttl_s=600.0, **options)
+
+    async def read(self, key: str, value: str, *tags: str) -> tuple[str, str]:
+        """What the cache answers where its source says `value`, and from where."""
+
+        async def load() -> tuple[str, list[str]]:
+            return value, list(tags)
+
+        return await self.cache.read(key, load)
+
+    async def fill(self, key: str, value: str, *tags: str) -> None:
+        """Have it in memory, however busy the machine is."""
+
+        async def is_kept() -> bool:
+            return (await self.read(key, value, *tags))[1] == "memory"
+
+        await until_told(is_kept)
+
+
+@pytest_asyncio.fixture
+async def start_holder(nats_server: NatsServer) -> AsyncIterator[Callable[..., Any]]:
+    """Starts processes that cache, as far as the cache service can tell."""
+    holders: list[Holder] = []
+
+    async def start(service: str, **options: Any) -> Holder:
+        holder = Holder(nats_server.url, service, **options)
+        await holder.bus.connect()
+        await holder.log.start()
+        holders.append(holder)
+        return holder
+
+    yield start
+    for holder in holders:
+        await holder.log.stop()
+        await holder.bus.client.close()
 
 
 @pytest_asyncio.fixture

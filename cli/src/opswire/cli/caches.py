@@ -59,6 +59,13 @@ def invalidate(
     return found
 
 
+def changed(state: StateDir, kind: str, names: Sequence[str], version: str) -> dict[str, Any]:
+    """Say that something changed that answers rest on; answers once no process serves what stood on the old state."""
+    body = {"kind": kind, "names": list(names), "version": version}
+    found: dict[str, Any] = client_of(state).call("POST", "/cache/changed", body=json.dumps(body).encode())
+    return found
+
+
 def request_lines(file: Path) -> list[str]:
     """The requests of a file, one in a line; `#` begins a comment. Raises UsageError when there are none."""
     try:

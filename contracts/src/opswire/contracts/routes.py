@@ -143,7 +143,7 @@ BASIS_CHANGED = Route(
     BasisChanged,
     "opswire.changes.v1.basis",
     CHANGES,
-    senders=("executor",),
+    senders=("executor", "cache"),
     consumers=(Consumer("cache", "cache-basis-changed"),),
 )
 CACHES_INVALIDATED = Route(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +10,13 @@ import typer
 from opswire.cli.console import reporting, terminal, write_json
 from opswire.cli.options import STATE_DIR_DEFAULT, Json, StateDir
 
-app = typer.Typer(no_args_is_help=True, help="The caches: stats, keys, invalidate, warm, canary.")
+app = typer.Typer(no_args_is_help=True, help="The caches: stats, keys, invalidate, changed, warm, canary.")
+
+
+class Basis(StrEnum):
+    """What answers rest on that no service of ours keeps."""
+
+    KNOWLEDGE = "knowledge"
 
 
 @app.command("stats")
@@ -65,6 +72,29 @@ def invalidate(
         from opswire.cli.views.caches import print_invalidation
 
         found = caches.invalidate(Directory(state_dir), asset, tag or (), template, tool, everything)
+        if as_json:
+            write_json(found)
+        else:
+            print_invalidation(terminal(), found)
+
+
+@app.command("changed")
+def changed(
+    kind: Annotated[Basis, typer.Argument(help="What changed.")],
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Which documents, by their names; none: any of them.")
+    ] = None,
+    version: Annotated[str, typer.Option(help="Which state it is now, for people who compare.")] = "",
+    state_dir: StateDir = STATE_DIR_DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Say that documents changed; returns once no process serves what stood on the old ones."""
+    with reporting(as_json):
+        from opswire.cli import caches
+        from opswire.cli.state import StateDir as Directory
+        from opswire.cli.views.caches import print_invalidation
+
+        found = caches.changed(Directory(state_dir), kind.value, names or (), version)
         if as_json:
             write_json(found)
         else:

@@ -6,6 +6,8 @@ import asyncio
 import time
 from importlib.metadata import version
 
+from opswire.cache.adapters.acknowledged import AcknowledgedCauses
+from opswire.cache.adapters.basis_changes import BasisChanges
 from opswire.cache.adapters.canary_bus import CanaryBus
 from opswire.cache.adapters.canary_rounds import CanaryRounds
 from opswire.cache.adapters.history_store import Database, HistoryStore
@@ -19,6 +21,7 @@ from opswire.cache.adapters.warm_runs import WarmRuns
 from opswire.cache.handlers.asset_changed import HandleAssetChanged
 from opswire.cache.handlers.basis_changed import HandleBasisChanged
 from opswire.cache.http.api import CacheApi
+from opswire.cache.http.changes import ChangesApi
 from opswire.cache.http.over_time import OverTime
 from opswire.cache.http.pages import routes_of
 from opswire.cache.settings import CacheSettings
@@ -68,7 +71,8 @@ class _Parts:
         self._history = HistoryStore(self._database, settings.cache_history_days * 86_400)
         self._rounds = CanaryRounds(self._database)
         self.metrics = CacheMetrics(service.metrics.registry)
-        self._acknowledger.on_acknowledged.append(self.metrics.on_acknowledged)
+        self._causes = AcknowledgedCauses()
+        self._acknowledger.on_acknowledged += [self.metrics.on_acknowledged, self._causes.on_acknowledged]
         self._warmer: Warmer
         self._canary_bus: CanaryBus
 
@@ -82,14 +86,15 @@ class _Parts:
         client = service.bus.client
         reports = HolderReports(client, service.sender, self._statistics)
         await reports.start()
-        self._canary_bus = CanaryBus(Requests(client, service.sender, CANARY_SOURCE))
-        self._acknowledger.on_acknowledged.append(self._canary_bus.on_acknowledged)
+        self._canary_bus = CanaryBus(Requests(client, service.sender, CANARY_SOURCE), self._causes)
         requests = Requests(client, service.sender, settings.warm_source)
         self._warmer = Warmer(WarmRuns(self._database), requests, settings.warm_concurrency_max)
         recent = RecentRequests(client, service.sender.facts, frozenset({settings.warm_source, CANARY_SOURCE}))
         over_time = OverTime(settings, self._history, self._rounds, self._warmer, recent)
         api = CacheApi(self._statistics, reports, self._invalidator, self._inventory, over_time)
-        service.http_routes += routes_of((*api.operations(), *over_time.operations()), self._token, VERSION)
+        changes = ChangesApi(BasisChanges(service.sender, self._causes))
+        operations = (*api.operations(), *changes.operations(), *over_time.operations())
+        service.http_routes += routes_of(operations, self._token, VERSION)
         await self._warmer.go_on_after_restart()
 
     async def keep_history(self) -> None:

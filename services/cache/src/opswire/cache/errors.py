@@ -17,6 +17,12 @@ class WarmingError(RejectedError):
     code = "not_warmed"
 
 
+class NotAcknowledgedError(RetryableError):
+    """A change is stored, and not every process has said that it serves nothing older."""
+
+    code = "not_acknowledged"
+
+
 class InventoryAwayError(RetryableError):
     """The assets service does not answer, or refuses."""
 

@@ -12,7 +12,6 @@ import time
 
 from opswire.cache.adapters.holder_reports import HolderReports
 from opswire.cache.http.models import (
-    HolderName,
     InvalidateAnswer,
     InvalidateBody,
     KeyAnswer,
@@ -21,17 +20,14 @@ from opswire.cache.http.models import (
 )
 from opswire.cache.http.operations import Operation, Parameter, answer, model_of, number, text
 from opswire.cache.http.over_time import OverTime
-from opswire.cache.http.shown import caches_shown, holders_shown
+from opswire.cache.http.shown import caches_shown, holders_shown, invalidation_shown
 from opswire.cache.usecases.statistics import Statistics
 from opswire.cache.usecases.what_to_invalidate import AssetLookup, Wish, wish_for_asset, wish_for_tags
 from opswire.chassis.caching.invalidator import Invalidator
-from opswire.chassis.caching.log import LEASE_S, MARGIN_S
 from opswire.contracts.caches_invalidated.tags import EVERYTHING
 from starlette.requests import Request
 from starlette.responses import Response
 
-FENCED_AFTER_MS = (LEASE_S + MARGIN_S) * 1_000
-"""How long after an invalidation was read a holder that has not heard of it may serve, at most."""
 NAME_MAX = 256
 TEXTS_MAX = {"tag": 300, "cache": NAME_MAX}
 LIMIT = Parameter("limit", "At most so many keys of each cache and process.", 100, 1_000)
@@ -104,19 +100,7 @@ class CacheApi:
 
     async def _invalidated(self, wish: Wish) -> Response:
         done = await self._invalidator.invalidate(wish.tags, wish.cause)
-        return answer(
-            InvalidateAnswer(
-                nonce=done.nonce,
-                tags=list(wish.tags),
-                by="holders" if done.holders and not done.late else "lease",
-                took_ms=round(done.took_ms, 3),
-                sequence=done.sequence,
-                holders=[HolderName(holder_id=one.holder_id, service=one.service) for one in done.holders],
-                late=[HolderName(holder_id=one.holder_id, service=one.service) for one in done.late],
-                fenced_after_ms=FENCED_AFTER_MS if done.late else 0.0,
-                note=wish.note,
-            )
-        )
+        return answer(invalidation_shown(done, wish.tags, wish.note))
 
     def operations(self) -> tuple[Operation, ...]:
         """Their part of the table."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
+from opswire.chassis.caching.basis import NAMES_PER_MESSAGE_MAX
 from opswire.contracts.caches_invalidated.v1 import Tag
 from opswire.contracts.types import Name, ShortText, Text
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -46,6 +47,17 @@ class InvalidateBody(Body):
         if len(given) != 1:
             raise ValueError("give exactly one of asset, tags, template, tool and all (true)")
         return self
+
+
+class ChangedBody(Body):
+    """Documents that were added, changed or taken out; without names, any of them. `version` is for people.
+
+    The policy and the tools are not among the kinds: whoever answers by them says so once it answers by the new ones.
+    """
+
+    kind: Literal["knowledge"]
+    names: Annotated[list[Name], Field(max_length=NAMES_PER_MESSAGE_MAX)] = Field(default_factory=list)
+    version: Annotated[str, Field(max_length=128)] = ""
 
 
 class HolderName(Answer):

@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from opswire.cache.http.models import CacheAnswer, Counts, HolderAnswer, NamedCounts, TopKey
+from opswire.cache.http.models import (
+    CacheAnswer,
+    Counts,
+    HolderAnswer,
+    HolderName,
+    InvalidateAnswer,
+    NamedCounts,
+    TopKey,
+)
 from opswire.cache.usecases.statistics import COUNTERS, SILENT_AFTER_S, Heard, Statistics, add, hit_rate
+from opswire.chassis.caching.log import LEASE_S, MARGIN_S
 from opswire.contracts.cache_statistics_reported.v1 import CacheStatistics
+from opswire.contracts.invalidation_acknowledged import InvalidationAcknowledged
 
 TOP_KEYS_SHOWN = 20
+FENCED_AFTER_MS = (LEASE_S + MARGIN_S) * 1_000
+"""How long after an invalidation was read a holder that has not heard of it may serve, at most."""
+
+
+def invalidation_shown(done: InvalidationAcknowledged, tags: Sequence[str], note: str = "") -> InvalidateAnswer:
+    """An invalidation of these tags that is in force everywhere, and how that is known."""
+    return InvalidateAnswer(
+        nonce=done.nonce,
+        tags=list(tags),
+        by="holders" if done.holders and not done.late else "lease",
+        took_ms=round(done.took_ms, 3),
+        sequence=done.sequence,
+        holders=[HolderName(holder_id=one.holder_id, service=one.service) for one in done.holders],
+        late=[HolderName(holder_id=one.holder_id, service=one.service) for one in done.late],
+        fenced_after_ms=FENCED_AFTER_MS if done.late else 0.0,
+        note=note,
+    )
 
 
 def caches_shown(statistics: Statistics) -> list[CacheAnswer]:

@@ -19,7 +19,12 @@ def invalidation_for(change: AssetChanged) -> CachesInvalidated:
 
 def invalidation_for_basis(change: BasisChanged) -> CachesInvalidated:
     """Everything that depends on the documents, the policy or the tools that changed."""
-    return _invalidation(tags_of_basis(change), f"{change.kind}:{change.version}")
+    return _invalidation(tags_of_basis(change), cause_of_basis(change))
+
+
+def cause_of_basis(change: BasisChanged) -> str:
+    """What its invalidation is called: unlike that of any other change, as one version may be told of many times."""
+    return f"{change.kind}:{change.version}@{change.changed_ns}"
 
 
 def _invalidation(tags: Sequence[str], cause: str) -> CachesInvalidated:
