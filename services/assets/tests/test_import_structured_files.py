@@ -163,6 +163,9 @@ def test_no_credential_gets_in_or_is_repeated(form: str, key: str, value: str) -
 
 
 BOMB = "a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\nweb:\n  hosts: {h: }\n"
+QUICK_S = 30
+"""A tenth of a second here; what is done once for each character of such a file takes hours."""
+
 HOSTILE = [
     ("aliases", BOMB, "ansible-yaml"),
     ("a tag that would build an object", "web:\n  hosts: !!python/object:os.system {x: }\n", "ansible-yaml"),
@@ -185,7 +188,7 @@ def test_a_hostile_file_is_refused_quickly(text: str, form: str) -> None:
     with pytest.raises(UnreadableInventoryError) as refused:
         read_inventory(text, form)
     assert len(str(refused.value)) < 1_000
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < QUICK_S
 
 
 @pytest.mark.parametrize("form", ["ansible-ini", "csv", "netbox-csv"])
@@ -201,7 +204,7 @@ def test_a_line_of_ten_megabytes_is_rejected_and_the_others_go_in(form: str) -> 
     assert [record.name for record in read.records] == ["a", "c"]
     assert [note.line for note in read.rejected] == [3]
     assert len(read.rejected[0].text) < 200
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < QUICK_S
 
 
 def test_a_range_of_more_hosts_than_any_inventory_is_rejected() -> None:

@@ -23,7 +23,7 @@ from opswire.executor.errors import (
 from opswire.executor.rules.automatic import AUTOMATIC, CHANGES
 from opswire.executor.rules.tools import Tool, ToolCall, ToolResult
 from opswire.executor.usecases.plan import digest_of, make_plan
-from opswire.executor.usecases.run import PARALLEL_MAX, run_plan
+from opswire.executor.usecases.run import PARALLEL_MAX, run_plan, running_until
 from opswire.executor.usecases.tables import make_answer
 
 SECOND_NS = 1_000_000_000
@@ -126,11 +126,17 @@ async def test_a_step_ends_below_the_deadline_and_is_cancelled(many) -> None:
             raise
 
     context = many(2)
-    deadline_ns = soon(0.4)
-    answer = await run_plan(make_plan(context), context, {STATUS: tool}, deadline_ns)
-    assert time.time_ns() < deadline_ns
+    answer = await run_plan(make_plan(context), context, {STATUS: tool}, soon(0.4))
     assert cancelled.is_set()
     assert str((answer.rows or [])[1][-1]).startswith("tool_timeout: ssh.host_status on web-01 was not done after")
+
+
+@pytest.mark.parametrize(("left_s", "budget_s"), [(0.4, 0.36), (5, 4.5), (60, 59.5)])
+async def test_steps_leave_time_to_say_what_they_found(left_s: float, budget_s: float) -> None:
+    loop, now_ns = asyncio.get_running_loop(), time.time_ns()
+    before_s = loop.time()
+    running = running_until(now_ns + int(left_s * SECOND_NS), {}, lambda: now_ns)
+    assert before_s + budget_s - 1e-6 <= running.ends_at <= loop.time() + budget_s + 1e-6
 
 
 async def test_when_nothing_is_done_in_time_the_error_says_so(many) -> None:

@@ -188,8 +188,9 @@ async def test_a_long_query_ends_with_its_step(drivers: Drivers, database: Asset
     short = tool_scene.call(FREE, "sql.free", database, sql=endless)
     limited = replace(short, step=short.step.model_copy(update={"timeout_ms": 300}))
     drivers.use(FREE)
-    with pytest.raises((QueryFailedError, TimeoutError)):
-        async with asyncio.timeout(0.6 if database is not shop else 30):
+    # A PostgreSQL ends it by itself; of a file, whoever runs the step says when, and the asking ends with that.
+    with pytest.raises(QueryFailedError if database is shop else TimeoutError):
+        async with asyncio.timeout(30 if database is shop else 0.6):
             await drivers.tools["sql.free"](limited)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import asyncssh
 import pytest
+from opswire.chassis.testing.waiting import until
 from opswire.executor.adapters.credentials import resolve_reference
 from opswire.executor.adapters.remote_files import FILE_BYTES_MAX, TAIL_BYTES_MAX, Listing, RemoteFiles
 from opswire.executor.adapters.settings import DriverSettings
@@ -92,7 +93,7 @@ async def test_when_time_is_up_the_remote_command_ends_too(ssh_host, drivers: Dr
     slow.write_text("#!/bin/sh\nexec sleep 600\n")
     slow.chmod(0o755)
     context = make_context("status.check", "is nginx up", [ssh_host.asset()], [("service", "nginx")])
-    running = asyncio.create_task(run_plan(make_plan(context), context, drivers.tools, time.time_ns() + 2_000_000_000))
+    running = asyncio.create_task(run_plan(make_plan(context), context, drivers.tools, time.time_ns() + 4_000_000_000))
     await asyncio.wait_for(ssh_host.begun.wait(), 10)
     with pytest.raises(ToolTimeoutError):
         await running
@@ -325,8 +326,10 @@ async def test_all_who_wait_for_a_host_share_one_attempt_and_its_failure(ssh_hos
     host = ssh_host.asset(ssh_port=str(server.sockets[0].getsockname()[1]))
     async with server:
         waiting = [asyncio.create_task(drivers.ssh.run(host, ["true"])) for _ in range(5)]
-        impatient = asyncio.create_task(asyncio.wait_for(drivers.ssh.run(host, ["true"]), 0.1))
-        with pytest.raises(TimeoutError):
+        impatient = asyncio.create_task(drivers.ssh.run(host, ["true"]))
+        await until(lambda: attempts == 1)
+        impatient.cancel()
+        with pytest.raises(asyncio.CancelledError):
             await impatient
         silent.set()
         results = await asyncio.gather(*waiting, return_exceptions=True)
@@ -335,9 +338,10 @@ async def test_all_who_wait_for_a_host_share_one_attempt_and_its_failure(ssh_hos
 
 
 async def test_an_attempt_that_nobody_waits_for_is_given_up(ssh_host, drivers: Drivers) -> None:
-    gone = asyncio.Event()
+    come, gone = asyncio.Event(), asyncio.Event()
 
     async def watch(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        come.set()
         await reader.read()
         writer.close()
         gone.set()
@@ -345,7 +349,10 @@ async def test_an_attempt_that_nobody_waits_for_is_given_up(ssh_host, drivers: D
     server = await asyncio.start_server(watch, "127.0.0.1", 0)
     host = ssh_host.asset(ssh_port=str(server.sockets[0].getsockname()[1]))
     async with server:
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(drivers.ssh.run(host, ["true"]), 0.2)
+        impatient = asyncio.create_task(drivers.ssh.run(host, ["true"]))
+        await asyncio.wait_for(come.wait(), 10)
+        impatient.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await impatient
         await asyncio.wait_for(gone.wait(), 10)
     assert drivers.ssh.open_connections == 0
