@@ -42,7 +42,7 @@ WRITERS: dict[str, set[str]] = {
     "request_finished": {"intent", "assets", "executor"},
     "progress_reported": {"intent", "assets", "executor"},
     "asset_changed": {"assets", *KEEPERS},
-    "basis_changed": {"executor", *KEEPERS},
+    "basis_changed": {"executor", "cache", *KEEPERS},
     "caches_invalidated": HOLDERS,
     "mode_changed": {*PERSON_ROLES} | OPERATOR,
     "lock_changed": {"executor"},
