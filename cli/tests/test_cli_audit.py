@@ -18,6 +18,7 @@ import orjson
 import pytest
 from opswire.chassis.anchors import Anchor, FileAnchors, read_anchors
 from opswire.chassis.embedded.nats_server import NatsServer
+from opswire.chassis.ending import end_all
 from opswire.chassis.high_water import HighWater
 from opswire.chassis.provision import provision, stream_configs
 from opswire.chassis.publisher import Publisher
@@ -84,9 +85,7 @@ class Scene:
             last = await self.store([(f"{PREFIX}{name}.submitted", b'{"text": "restart"}')])
             await until(lambda stored=last: log.head.positions.get(FACTS, 0) >= stored)  # type: ignore[misc]
         await until(lambda: any(_is_of(one, log.head.number) for one in read_anchors(self.directory)))
-        while not task.done():
-            task.cancel()
-            await asyncio.wait([task], timeout=0.5)
+        await end_all([task])
 
     async def rebuild(self, stream: str, bodies: list[tuple[str, bytes]]) -> None:
         """The stream anew with these messages and nothing else."""

@@ -29,6 +29,7 @@ from crash_worker import quiet
 from crash_workers import Workers
 from opswire.chassis.anchors import FileAnchors
 from opswire.chassis.embedded.nats_server import NatsServer
+from opswire.chassis.ending import end_all
 from opswire.chassis.high_water import HighWater
 from opswire.chassis.provision import provision
 from opswire.chassis.service import Service
@@ -101,9 +102,7 @@ async def auditor(crashing: Crashing, tmp_path: Path) -> AsyncIterator[Auditor]:
     made = Auditor(client, tmp_path / "audit")
     following = asyncio.create_task(made.log.follow())
     yield made
-    while not following.done():
-        following.cancel()
-        await asyncio.wait([following], timeout=0.5)
+    await end_all([following])
     await client.close()
 
 

@@ -15,6 +15,7 @@ import orjson
 import pytest
 from opswire.chassis.anchors import Anchor, FileAnchors, read_anchors
 from opswire.chassis.embedded.nats_server import NatsServer
+from opswire.chassis.ending import end_all
 from opswire.chassis.high_water import HighWater, StreamBehindError
 from opswire.chassis.provision import MESSAGE_BYTES_MAX, provision
 from opswire.chassis.publisher import Publisher
@@ -62,9 +63,7 @@ async def recording(url: str, directory: Path) -> AsyncIterator[Executor]:
     try:
         yield executor
     finally:
-        while not task.done():
-            task.cancel()
-            await asyncio.wait([task], timeout=0.5)
+        await end_all([task])
         await client.close()
 
 
