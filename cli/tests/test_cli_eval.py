@@ -125,6 +125,18 @@ def test_the_tokens_of_every_prompt_are_counted(opswire: CommandLine) -> None:
     prompts = {row["name"]: row for row in found.json["prompts"]}
     assert {name: row["calls"] for name, row in prompts.items()} == {"baseline": 4, "compact": 3, "merged": 1}
     assert prompts["merged"]["prompt_tokens"] <= 0.3 * prompts["baseline"]["prompt_tokens"]
+    plan, summary = found.json["others"]
+    assert (plan["name"], summary["name"]) == ("executor.plan", "executor.summary")
+    assert plan["steps"][0]["parts"]["tools"]["tokens"] > 100
+    assert summary["steps"][0]["parts"]["outputs"]["characters"] > 500
     shown = opswire.run("tokens", "--prompts", "merged", "is nginx running on web-01?", timeout_s=120)
     assert shown.status == 0, shown.err
     assert "merged v1" in shown.out
+    assert "executor.plan" not in shown.out
+
+
+def test_a_given_request_is_counted_in_the_executors_prompts_too(opswire: CommandLine) -> None:
+    shown = opswire.run("tokens", "why is checkout slow since this morning?", timeout_s=120)
+    assert shown.status == 0, shown.err
+    for words in ("executor.plan v1", "tools of the catalogue", "executor.summary v1", "outputs of tools"):
+        assert words in shown.out

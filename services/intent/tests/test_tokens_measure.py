@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -104,6 +105,45 @@ def test_given_requests_and_chosen_sets_are_counted(capsys: pytest.CaptureFixtur
     assert found["server"] is None
 
 
+OTHERS = {
+    "prompts": [
+        {
+            "name": "other.one",
+            "version": "v7",
+            "key": "one/v7/12345678",
+            "output_tokens_max": 9,
+            "conversations": [
+                {
+                    "messages": [{"role": "system", "content": "Do it."}, {"role": "user", "content": f"to {what}"}],
+                    "parts": {"stable": "Do it.", "frame": "to", "what": what},
+                    "schema": "{}",
+                }
+                for what in ("one", "another one")
+            ],
+        }
+    ]
+}
+
+
+def test_prompts_of_other_services_are_counted_part_by_part(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(OTHERS)))
+    (found,) = run(capsys, "--others", "--prompts", "merged", "--", "restart nginx")["others"]
+    assert (found["name"], found["version"], found["key"], found["calls"]) == (
+        "other.one",
+        "v7",
+        "one/v7/12345678",
+        1,
+    )
+    (step,) = found["steps"]
+    assert sum(part["tokens"] for part in step["parts"].values()) == pytest.approx(step["prompt_tokens"])
+    assert step["parts"]["what"] == {"tokens": 1.5, "characters": 7.0}
+    assert step["parts"]["stable"]["tokens"] < found["repeated_tokens"] < found["prompt_tokens"]
+    assert [each["provider"] for each in found["caching"]] == list(registry())
+    assert run(capsys, "--prompts", "merged", "--", "restart nginx")["others"] == []
+
+
 class _Tokenize(BaseHTTPRequestHandler):
     """Counts as vLLM's /tokenize answers; `status` and `answer` are the server's."""
 
@@ -151,6 +191,16 @@ def test_the_servers_own_count_stands_beside_ours(server: Any, capsys: pytest.Ca
     assert [Message(each["role"], each["content"], index == 0) for index, each in enumerate(body["messages"])] == [
         *first
     ]
+
+
+def test_the_server_counts_prompts_of_other_services_too(
+    server: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(OTHERS)))
+    found = run(capsys, "--others", "--prompts", "merged", "--", "restart nginx")["server"]
+    assert found["prompts"]["other.one"]["its_tokens"] == ITS_TOKENS
+    asked = [body["messages"] for _, _, body in server.seen]
+    assert [each["messages"] for each in OTHERS["prompts"][0]["conversations"]] == asked[-2:]
 
 
 @pytest.mark.parametrize(

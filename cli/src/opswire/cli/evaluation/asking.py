@@ -1,4 +1,4 @@
-"""Asks a program of the intent service: a process of its own, since the command line imports no service."""
+"""Asks a program of a service: a process of its own, since the command line imports no service."""
 
 from __future__ import annotations
 
@@ -28,13 +28,16 @@ def ask_evaluation(arguments: Sequence[str], environment: Mapping[str, str]) -> 
     return ask_program("opswire.intent.evaluation", arguments, environment)
 
 
-def ask_program(module: str, arguments: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any]:
+def ask_program(
+    module: str, arguments: Sequence[str], environment: Mapping[str, str], given: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """The document of `python -m module`; its progress goes to our standard error as it comes.
 
-    Raises UsageError with what the program refuses, CommandError when it breaks.
+    `given` is put on its standard input. Raises UsageError with what the program refuses, CommandError when it breaks.
     """
     command = [sys.executable, "-m", module, *arguments]
-    done = subprocess.run(command, stdout=subprocess.PIPE, env=dict(environment), check=False)
+    told = None if given is None else json.dumps(given).encode()
+    done = subprocess.run(command, input=told, stdout=subprocess.PIPE, env=dict(environment), check=False)
     if done.returncode not in (0, CANNOT):
         raise CommandError(f"{module} ended with status {done.returncode}", "see the lines above")
     try:

@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 _PARTS = {
     "stable": "stable part",
+    "tools": "tools of the catalogue",
     "frame": "frame",
+    "assets": "assets",
+    "changes": "changes",
+    "follow_ups": "follow-ups",
+    "outputs": "outputs of tools",
     "intent": "intent found",
     "request": "request",
     "chat_template": "chat template",
@@ -21,7 +26,7 @@ _PARTS = {
 
 
 def print_tokens(console: Console, found: dict[str, Any]) -> None:
-    """Each prompt set part by part, all sets beside each other, caching by provider, and the server's own count."""
+    """Each prompt part by part, the sets beside each other, caching by provider, and the server's own count."""
     requests = found["requests"]
     console.print(
         Text(f"Tokens of one request, mean of {requests['n']} ({requests['set']}), by {found['tokenizer']}", "bold")
@@ -29,7 +34,11 @@ def print_tokens(console: Console, found: dict[str, Any]) -> None:
     for prompts in found["prompts"]:
         _print_set(console, prompts)
     _print_sums(console, found["prompts"])
-    _print_caching(console, found["prompts"])
+    if found["others"]:
+        console.print(Text("\nthe executor's, filled with an example:", "bold"))
+    for prompts in found["others"]:
+        _print_set(console, prompts)
+    _print_caching(console, [*found["prompts"], *found["others"]])
     _print_server(console, found["server"], found["tokenizer"])
 
 
@@ -45,14 +54,18 @@ def _print_set(console: Console, prompts: dict[str, Any]) -> None:
     steps = prompts["steps"]
     table = _table("tokens", *(step["name"] for step in steps))
     for part, label in _PARTS.items():
-        if any(step["parts"][part]["tokens"] for step in steps):
-            table.add_row(f"  {label}", *(f"{step['parts'][part]['tokens']:.1f}" for step in steps))
+        told = [step["parts"].get(part, {}) for step in steps]
+        if any(each.get("tokens") for each in told):
+            table.add_row(f"  {label}", *(f"{each.get('tokens', 0):.1f}" for each in told))
     table.add_row("  prompt", *(Text(f"{step['prompt_tokens']:.1f}", "bold") for step in steps))
     table.add_row("  the same for every request", *(str(step["repeated_tokens"]) for step in steps))
     table.add_row("  schema, beside the prompt", *(f"{step['schema']['tokens']:.0f}" for step in steps))
     table.add_row("  reply, at most", *(str(step["output_tokens_max"]) for step in steps))
     table.add_row("characters", *("" for _ in steps))
-    table.add_row("  stable part", *(f"{step['parts']['stable']['characters']:.0f}" for step in steps))
+    for part, label in _PARTS.items():
+        told = [step["parts"].get(part, {}) for step in steps]
+        if any(each.get("characters") for each in told):
+            table.add_row(f"  {label}", *(f"{each.get('characters', 0):.0f}" for each in told))
     table.add_row("  prompt", *(f"{step['prompt_characters']:.0f}" for step in steps))
     console.print(table)
 
@@ -76,7 +89,7 @@ def _print_sums(console: Console, sets: list[dict[str, Any]]) -> None:
 def _print_caching(console: Console, sets: list[dict[str, Any]]) -> None:
     """A provider's minimum against what is the same in every request; `-` where nothing is kept."""
     console.print(Text("\ntokens of one request that prompt caching keeps, at best:", "bold"))
-    table = _table("", "caching", "minimum", *(prompts["name"] for prompts in sets))
+    table = _table("", "caching", "minimum", *(prompts["name"].rpartition(".")[2] for prompts in sets))
     for rows in zip(*(prompts["caching"] for prompts in sets), strict=True):
         least = "" if rows[0]["caching"] == "none" else str(rows[0]["tokens_min"] or "unknown")
         kept = (f"{row['kept_tokens']} ({row['kept_share']:.0%})" if row["kept_tokens"] else "-" for row in rows)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from opswire.chassis.inference.call import InferenceCall, Message, OutputSchema, Reply
+from opswire.chassis.inference.call import InferenceCall, OutputSchema, Reply
 from opswire.chassis.inference.errors import InferenceRefusedError, InferenceUnavailableError, ReplyInvalidError
 from opswire.chassis.stages import Stage
 from opswire.chassis.telemetry import span
@@ -105,7 +105,7 @@ class ProposeByModel:
         time_ns = min(int((context.deadline_ns - now_ns) * TIME_SHARE), int(TIME_S_MAX * 1e9))
         call = InferenceCall(
             operation=OPERATION,
-            messages=_messages(context, offer, catalogue),
+            messages=load_prompt("plan").messages(**plan_texts(context, offer, catalogue)),
             deadline_ns=now_ns + time_ns,
             max_tokens=TOKENS_MAX,
             prompt_version=self.prompts_key,
@@ -114,13 +114,14 @@ class ProposeByModel:
         return (await self._model.decide(call, schema)).value
 
 
-def _messages(context: ContextResolved, offer: Offer, catalogue: Catalogue) -> tuple[Message, ...]:
+def plan_texts(context: ContextResolved, offer: Offer, catalogue: Catalogue) -> dict[str, str]:
+    """What the prompt's places are filled with: catalogue and inventory in their own words, and the request as data."""
     # All tools that only read, whatever the assets: the same bytes for every request while the catalogue stays.
     tools = "\n".join(_tool_line(entry) for entry in reading_tools(catalogue).values())
     assets = "\n".join(_asset_line(asset) for asset in offer.targets.values())
     changes = "\n".join(_change_line(change) for change in offer.changes) or "none"
     request = one_line(context.text, REQUEST_CHARACTERS_MAX)
-    return load_prompt("plan").messages(tools=tools, assets=assets, changes=changes, request=request)
+    return {"tools": tools, "assets": assets, "changes": changes, "request": request}
 
 
 def _tool_line(entry: Entry) -> str:

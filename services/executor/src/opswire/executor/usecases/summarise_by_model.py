@@ -82,9 +82,8 @@ class SummariseByModel:
             return answer
         with span("summarise", Stage.EXECUTOR_COMPUTE, {"opswire.summary.source": "rows"}) as current:
             following = follow_ups(context, outcomes)
-            outputs = outputs_text(outcomes)
             try:
-                said = await self._ask(key, context, outputs, following, steps_of(outcomes), min(left_s, TIME_S_MAX))
+                said = await self._ask(key, context, outcomes, following, min(left_s, TIME_S_MAX))
             except NO_ANSWER as error:
                 current.set("error.type", error.code)
                 return answer
@@ -99,23 +98,28 @@ class SummariseByModel:
         self,
         key: Key,
         context: ContextResolved,
-        outputs: str,
+        outcomes: Sequence[StepOutcome],
         following: Sequence[str],
-        steps: Sequence[int],
         time_s: float,
     ) -> Said:
-        prompt = load_prompt("summary")
-        offered = "\n".join(f"{number} {text}" for number, text in enumerate(following, start=1)) or "none"
-        request = one_line(context.text, REQUEST_CHARACTERS_MAX)
         call = InferenceCall(
             operation=OPERATION,
-            messages=prompt.messages(follow_ups=offered, request=request, outputs=outputs),
+            messages=load_prompt("summary").messages(**summary_texts(context, outcomes, following)),
             deadline_ns=self._clock_ns() + int(time_s * 1e9),
             max_tokens=TOKENS_MAX,
-            prompt_version=prompt.key,
+            prompt_version=self.prompts_key,
             request_key=str(key),
         )
-        return (await self._model.decide(call, summary_schema(steps, len(following)))).value
+        return (await self._model.decide(call, summary_schema(steps_of(outcomes), len(following)))).value
+
+
+def summary_texts(
+    context: ContextResolved, outcomes: Sequence[StepOutcome], following: Sequence[str]
+) -> dict[str, str]:
+    """What the prompt's places are filled with, all of it as data."""
+    offered = "\n".join(f"{number} {text}" for number, text in enumerate(following, start=1)) or "none"
+    request = one_line(context.text, REQUEST_CHARACTERS_MAX)
+    return {"follow_ups": offered, "request": request, "outputs": outputs_text(outcomes)}
 
 
 def steps_of(outcomes: Sequence[StepOutcome]) -> list[int]:

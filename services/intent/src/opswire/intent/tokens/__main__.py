@@ -1,5 +1,6 @@
 """`python -m opswire.intent.tokens [REQUEST...]`: what the prompts cost, as one JSON document on standard output.
 
+With `--others`, standard input holds the prompts of other services as those tell them; they are counted alike.
 What cannot be done ends with status 2 and `{"error": {"message", "advice"}}`; `opswire tokens` shows both to a person.
 """
 
@@ -9,8 +10,9 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from opswire.chassis.inference.configuration import FILE_VARIABLE, load_configuration
@@ -18,11 +20,12 @@ from opswire.chassis.inference.endpoint import Endpoint
 from opswire.contracts.taxonomy import IntentName
 from opswire.intent.evaluation.expectations import own_expectations
 from opswire.intent.prompts.library import PROMPT_NAMES, PromptSet, load_prompts
-from opswire.intent.tokens.measure import BASELINE, Sample, measure, prompt_tokens
+from opswire.intent.tokens.measure import BASELINE, Sample, conversation_of, measure, measure_given, prompt_tokens
 from opswire.intent.tokens.server import CannotCountError, ServerCount
 from opswire.intent.tokens.tokenizer import NAME, load_tokenizer
 
 CANNOT = 2
+Prompts = Mapping[str, Any]
 SERVER_SAMPLE_MAX = 20
 SHOWN_ORDER = ("baseline", "compact", "merged")
 ASSUMED_INTENT = IntentName.SERVICE_RESTART.value
@@ -34,8 +37,8 @@ def own_sample() -> list[Sample]:
     return [Sample(each.query, each.expected_intent.value) for each in own_expectations()]
 
 
-def report(requests: Sequence[str], wanted: Sequence[str]) -> dict[str, Any]:
-    """Our own count of the wanted sets, and the configured server's where one answers."""
+def report(requests: Sequence[str], wanted: Sequence[str], others: Sequence[Prompts] = ()) -> dict[str, Any]:
+    """Our own count of the wanted sets and of other services' prompts; the configured server's where one answers."""
     sample = [Sample(text, ASSUMED_INTENT) for text in requests] or own_sample()
     sets = [load_prompts(name) for name in sorted({*wanted, BASELINE}, key=_order)]
     found = measure(load_tokenizer(), sets, sample)
@@ -44,7 +47,8 @@ def report(requests: Sequence[str], wanted: Sequence[str]) -> dict[str, Any]:
         "tokenizer": f"{NAME}'s, in this program",
         "requests": {"n": len(sample), "set": "given" if requests else "the project's own set"},
         "prompts": shown,
-        "server": _server([prompts for prompts in sets if prompts.name in wanted], sample),
+        "others": [measure_given(load_tokenizer(), each) for each in others],
+        "server": _server([prompts for prompts in sets if prompts.name in wanted], sample, others),
     }
 
 
@@ -52,7 +56,7 @@ def _order(name: str) -> int:
     return SHOWN_ORDER.index(name) if name in SHOWN_ORDER else len(SHOWN_ORDER)
 
 
-def _server(sets: Sequence[PromptSet], sample: Sequence[Sample]) -> dict[str, Any] | None:
+def _server(sets: Sequence[PromptSet], sample: Sequence[Sample], others: Sequence[Prompts]) -> dict[str, Any] | None:
     """The first endpoint's own count on some of the requests, beside ours on the same; None where none is set."""
     file = os.environ.get(FILE_VARIABLE)
     try:
@@ -65,21 +69,24 @@ def _server(sets: Sequence[PromptSet], sample: Sequence[Sample]) -> dict[str, An
     some = sample[:: -(-len(sample) // SERVER_SAMPLE_MAX)]
     named = {"name": endpoint.name, "base_url": endpoint.base_url, "model": endpoint.model}
     try:
-        return named | {"requests": len(some), "prompts": _counted(endpoint, sets, some)}
+        return named | {"requests": len(some), "prompts": _counted(endpoint, sets, some, others)}
     except CannotCountError as error:
         return named | {"error": str(error)}
 
 
-def _counted(endpoint: Endpoint, sets: Sequence[PromptSet], some: Sequence[Sample]) -> dict[str, dict[str, float]]:
-    tokenizer = load_tokenizer()
+def _counted(
+    endpoint: Endpoint, sets: Sequence[PromptSet], some: Sequence[Sample], others: Sequence[Prompts]
+) -> dict[str, dict[str, float]]:
     with ServerCount(endpoint) as server:
-        return {
-            prompts.name: {
-                "its_tokens": prompt_tokens(server.count_chat, prompts, some),
-                "our_tokens": prompt_tokens(tokenizer.count_chat, prompts, some),
-            }
+        counts = {"its_tokens": server.count_chat, "our_tokens": load_tokenizer().count_chat}
+        found = {
+            prompts.name: {name: prompt_tokens(count, prompts, some) for name, count in counts.items()}
             for prompts in sets
         }
+        for prompts in others:
+            conversations = [conversation_of(each["messages"]) for each in prompts["conversations"]]
+            found[prompts["name"]] = {name: fmean(map(count, conversations)) for name, count in counts.items()}
+        return found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -87,9 +94,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m opswire.intent.tokens", description="count the prompts' tokens")
     parser.add_argument("requests", nargs="*", help="requests to count; our own labelled set when left out")
     parser.add_argument("--prompts", choices=PROMPT_NAMES, action="append", help="only this set; may be repeated")
+    parser.add_argument("--others", action="store_true", help="standard input holds prompts of other services")
     options = parser.parse_args(arguments)
     try:
-        found = report(options.requests, options.prompts or PROMPT_NAMES)
+        others = json.load(sys.stdin)["prompts"] if options.others else ()
+        found = report(options.requests, options.prompts or PROMPT_NAMES, others)
     except ImportError as error:
         message = f"the tokenizer is not installed: {error}"
         found = {"error": {"message": message, "advice": "install opswire-intent[tokens]"}}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,49 +51,80 @@ def prompt_tokens(count: CountChat, prompts: PromptSet, sample: Sequence[Sample]
     )
 
 
+def measure_given(tokenizer: Tokenizer, prompts: Mapping[str, Any]) -> Figures:
+    """The figures of another service's prompt, as that service tells it: its name, version and filled conversations.
+
+    What begins all of the conversations alike counts as repeated, so they have to be of different requests.
+    """
+    filled = prompts["conversations"]
+    conversations = [conversation_of(each["messages"]) for each in filled]
+    parts = {name: [each["parts"][name] for each in filled] for name in filled[0]["parts"]}
+    schemas = [each["schema"] for each in filled]
+    step = _call(tokenizer, parts, schemas, conversations, conversations)
+    step |= {"name": prompts["name"], "output_tokens_max": prompts["output_tokens_max"]}
+    return _row(prompts["name"], prompts["version"], prompts["key"], [step])
+
+
+def conversation_of(messages: Sequence[Mapping[str, Any]]) -> tuple[Message, ...]:
+    """The messages of a conversation that another service tells."""
+    return tuple(Message(each["role"], each["content"]) for each in messages)
+
+
 def _set(tokenizer: Tokenizer, prompts: PromptSet, sample: Sequence[Sample]) -> Figures:
     steps = [_step(tokenizer, step, sample) for step in prompts.steps]
+    return _row(prompts.name, prompts.version, prompts.key, steps)
+
+
+def _row(name: str, version: str, key: str, steps: Sequence[Figures]) -> Figures:
     return {
-        "name": prompts.name,
-        "version": prompts.version,
-        "key": prompts.key,
+        "name": name,
+        "version": version,
+        "key": key,
         "calls": len(steps),
         "prompt_tokens": sum(step["prompt_tokens"] for step in steps),
         "prompt_characters": sum(step["prompt_characters"] for step in steps),
         "repeated_tokens": sum(step["repeated_tokens"] for step in steps),
         "output_tokens_max": sum(step["output_tokens_max"] for step in steps),
-        "steps": steps,
+        "steps": list(steps),
         "caching": [_caching(provider, steps) for provider in registry().values()],
     }
 
 
 def _step(tokenizer: Tokenizer, step: PromptStep, sample: Sequence[Sample]) -> Figures:
-    """One call. `repeated_tokens` begin the prompt of every request alike: what a cache can keep."""
+    """One call of a set."""
     frame = step.variable.replace("{request}", "").replace("{intent}", "")
-    schema = json.dumps(output_of(step.asked).json_schema, separators=(",", ":"))
-    requests = [harmless(each.text) for each in sample]
-    conversations = [step.messages(each.text, each.intent) for each in sample]
-    ids = [tokenizer.encode_chat(messages) for messages in conversations]
     parts = {
-        "stable": _part([step.stable], tokenizer),
-        "frame": _part([frame], tokenizer),
-        "intent": _part([each.intent for each in sample] if "{intent}" in step.variable else [""], tokenizer),
-        "request": _part(requests, tokenizer),
+        "stable": [step.stable],
+        "frame": [frame],
+        "intent": [each.intent for each in sample] if "{intent}" in step.variable else [""],
+        "request": [harmless(each.text) for each in sample],
     }
-    prompt = statistics.fmean(len(each) for each in ids)
+    schema = json.dumps(output_of(step.asked).json_schema, separators=(",", ":"))
+    conversations = [step.messages(each.text, each.intent) for each in sample]
+    contrasts = [step.messages(each.text, each.intent) for each in _CONTRASTS]
+    found = _call(tokenizer, parts, [schema], conversations, [*contrasts, *conversations])
+    return found | {"name": step.name, "output_tokens_max": step.max_tokens}
+
+
+def _call(
+    tokenizer: Tokenizer,
+    texts: Mapping[str, Sequence[str]],
+    schemas: Sequence[str],
+    conversations: Sequence[Sequence[Message]],
+    unlike: Sequence[Sequence[Message]],
+) -> Figures:
+    """One call. `repeated_tokens` begin the prompt of every request alike, as `unlike` ones show."""
+    parts = {name: _part(each, tokenizer) for name, each in texts.items()}
+    prompt = statistics.fmean(tokenizer.count_chat(messages) for messages in conversations)
     said = sum(part["tokens"] for part in parts.values())
     return {
-        "name": step.name,
         "parts": parts | {"chat_template": {"tokens": prompt - said, "characters": 0}},
-        "schema": _part([schema], tokenizer),
+        "schema": _part(schemas, tokenizer),
         "prompt_tokens": prompt,
         "prompt_characters": statistics.fmean(
             sum(len(message.content) for message in messages) for messages in conversations
         ),
-        "repeated_tokens": _common_prefix(
-            [tokenizer.encode_chat(step.messages(each.text, each.intent)) for each in _CONTRASTS] + ids
-        ),
-        "output_tokens_max": step.max_tokens,
+        "repeated_tokens": _common_prefix([tokenizer.encode_chat(messages) for messages in unlike]),
     }
 
 
