@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -25,6 +26,7 @@ from opswire.executor.errors import (
 )
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "services" / "assets" / "tests"))
+from opswire.executor.settings import ExecutorSettings
 from postgres_server import PostgresServer
 
 FREE = tool_scene.catalogue(
@@ -221,3 +223,19 @@ async def test_without_a_folder_no_sqlite_file_is_opened(file_shop: Asset, tmp_p
     async with Drivers(DriverSettings(tmp_path)) as drivers:
         with pytest.raises(DatabaseRefusedError, match="OPSWIRE_SQLITE_DIR"):
             await tool_scene.run(drivers, FREE, "sql.free", file_shop, sql="SELECT 1")
+
+
+async def test_only_files_of_the_folder_that_the_setting_names_are_opened(
+    file_shop: Asset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "open").mkdir()
+    shutil.copy(tmp_path / "shop.db", tmp_path / "open" / "shop.db")
+    monkeypatch.setenv("OPSWIRE_SQLITE_DIR", str(tmp_path / "open"))
+    settings = ExecutorSettings()
+    async with Drivers(settings.drivers()) as drivers:
+        inside = await tool_scene.run(drivers, FREE, "sql.free", file_shop, sql="SELECT item FROM orders WHERE id = 1")
+        assert inside.records == ({"item": "desk lamp"},)
+        for outside in ("../shop.db", str(tmp_path / "shop.db"), str(tmp_path / "open" / "shop.db")):
+            other = file_shop.model_copy(update={"attributes": {**file_shop.attributes, "database": outside}})
+            with pytest.raises(DatabaseRefusedError, match="no file in the folder"):
+                await tool_scene.run(drivers, FREE, "sql.free", other, sql="SELECT item FROM orders")

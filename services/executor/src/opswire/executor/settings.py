@@ -22,6 +22,8 @@ class ExecutorSettings(ServiceSettings):
     """DNS servers as `address` or `address#port`; none means the system's."""
     ca_file: Path | None = None
     """Certificate authorities (PEM) to trust instead of the system's."""
+    sqlite_dir: Path | None = None
+    """Where SQLite files stand that tools may ask; none: no tool opens one."""
     connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
     sweep_interval_s: Annotated[float, Field(gt=0, le=600)] = 20.0
     anchor_interval_s: Annotated[float, Field(gt=0, le=3_600)] = 10.0
@@ -59,4 +61,5 @@ class ExecutorSettings(ServiceSettings):
             nameservers=self.nameservers,
             ca_file=self.ca_file,
             connect_timeout_s=self.connect_timeout_s,
+            sqlite_dir=self.sqlite_dir,
         )

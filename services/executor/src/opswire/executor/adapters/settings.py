@@ -28,8 +28,8 @@ class DriverSettings:
 
     @property
     def version(self) -> str:
-        """Changes with what could give another answer to the same question: name servers and authorities."""
-        told = f"{self.allow_loopback}|{','.join(self.nameservers)}|{self.ca_file or ''}"
+        """Changes with what could give another answer to the same question: name servers, authorities, SQLite files."""
+        told = f"{self.allow_loopback}|{','.join(self.nameservers)}|{self.ca_file or ''}|{self.sqlite_dir or ''}"
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
