@@ -39,6 +39,11 @@ def is_test(path: PurePosixPath) -> bool:
     return "tests" in path.parts and path.name.startswith("test_")
 
 
+def is_for_tests(path: PurePosixPath) -> bool:
+    """What pytest collects, and what stands beside it."""
+    return "tests" in path.parts or "testing" in path.with_suffix("").parts or path.name == "conftest.py"
+
+
 def is_service(path: PurePosixPath) -> bool:
     """The sources of the four services."""
     return path.parts[0] == "services" and is_source(path)
@@ -138,20 +143,35 @@ def _called(call: ast.Call) -> str:
 
 
 def sleeping_tests(text: str) -> Iterator[Finding]:
-    """Sleeps for a time. Yielding (`sleep(0)`) and asking again in a loop are not that."""
+    """Sleeps, in a loop too, things that are to happen later by the clock, and a wait that is to end in vain.
+
+    Yielding (`sleep(0)`) is none of them.
+    """
     tree = ast.parse(text)
-    polling = {
-        id(call)
-        for loop in ast.walk(tree)
-        if isinstance(loop, ast.While | ast.For | ast.AsyncFor)
-        for call in ast.walk(loop)
-        if isinstance(call, ast.Call)
-    }
     for call in ast.walk(tree):
-        if isinstance(call, ast.Call) and _called(call) == "sleep" and id(call) not in polling:
+        if isinstance(call, ast.Call) and _called(call) in {"sleep", "call_later"}:
             argument = call.args[0] if call.args else None
             if not (isinstance(argument, ast.Constant) and argument.value == 0):
-                yield call.lineno, "waits for a time; wait for the event"
+                yield call.lineno, "waits for a time; wait for the event, by chassis.testing.waiting where it has none"
+    for block in ast.walk(tree):
+        if isinstance(block, ast.With) and any(_expects_a_timeout(item.context_expr) for item in block.items):
+            yield from _waits(block)
+
+
+def _expects_a_timeout(context: ast.expr) -> bool:
+    """`pytest.raises(TimeoutError)`, of whichever module: an own kind of error is something that is tested."""
+    if not (isinstance(context, ast.Call) and _called(context) == "raises" and context.args):
+        return False
+    kinds = {node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "") for node in ast.walk(context)}
+    return bool(kinds & {"TimeoutError", "NatsTimeoutError"})
+
+
+def _waits(block: ast.With) -> Iterator[Finding]:
+    for call in (node for line in block.body for node in ast.walk(line) if isinstance(node, ast.Call)):
+        limits = [*call.args, *(word.value for word in call.keywords if word.arg and word.arg.startswith("timeout"))]
+        takes_time = _called(call) in {"wait_for", "timeout", "next_msg"} or len(limits) > len(call.args)
+        if takes_time and any(isinstance(part, ast.Constant) for limit in limits for part in ast.walk(limit)):
+            yield call.lineno, "shows by a time that nothing comes; send something after it and wait for that"
 
 
 def tests_without_assertion(text: str) -> Iterator[Finding]:
@@ -278,9 +298,9 @@ RULES = (
     Rule(
         "tests wait for events, never for time",
         "a sleep is too short on a slow machine and too long on a fast one",
-        is_test,
+        is_for_tests,
         sleeping_tests,
-        "async def test_one():\n    await asyncio.sleep(0.1)\n    assert done\n",
+        "async def test_one():\n    while not done:\n        await asyncio.sleep(0.1)\n    assert done\n",
     ),
     Rule(
         "every test asserts something",

@@ -8,11 +8,21 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import pytest
-from rules import RULES, Rule
+from rules import RULES, Rule, sleeping_tests
 
 ROOT = Path(__file__).parents[2]
 LEFT_OUT = {".venv", ".tools", ".opswire", ".git", ".hypothesis", "__pycache__", "node_modules", "bad", "build", "dist"}
-ALLOWED: dict[tuple[str, str], str] = {}
+NO_TIMES = "tests wait for events, never for time"
+ALLOWED: dict[tuple[str, str], str] = {
+    (NO_TIMES, "chassis/src/opswire/chassis/testing/waiting.py"): "the one place that asks again and again",
+    (NO_TIMES, "chassis/src/opswire/chassis/testing/pace.py"): "the lease itself, and a source of uneven speed",
+    (NO_TIMES, "chassis/tests/test_caching_checker.py"): "the pace at which writes come",
+    (NO_TIMES, "services/executor/tests/crash_worker.py"): "how long an effect lasts, and between attempts",
+    (NO_TIMES, "services/executor/tests/test_executor_sql_driver.py"): "the time of a step is what is tested",
+    (NO_TIMES, "tests/fault/cache_processes.py"): "the pace of readers and writers, in processes of their own",
+    (NO_TIMES, "tests/fault/reaper.py"): "the random moments at which processes die, and how long they stay away",
+    (NO_TIMES, "tests/fault/steady_upstream.py"): "the pace of an upstream, and between attempts",
+}
 """(rule, path) that may break the rule, with the reason. Short, or the rule is wrong."""
 
 LIBRARY_ONLY: dict[str, str] = {}
@@ -47,6 +57,25 @@ def test_the_repository_keeps_the_rule(rule: Rule) -> None:
 @pytest.mark.parametrize("rule", RULES, ids=[rule.name for rule in RULES])
 def test_the_rule_refuses_its_bad_sample(rule: Rule) -> None:
     assert list(rule.check(rule.bad)), f"{rule.name}: the sample passes, so the rule checks nothing"
+
+
+WAITS = """
+async def test_one():
+    with pytest.raises(TimeoutError):
+        await feed.next_msg(timeout=0.5)
+    with pytest.raises((LookupError, nats.errors.TimeoutError)):
+        await asyncio.wait_for(seen.get(), 1)
+    loop.call_later(0.2, done.set)
+    with pytest.raises(TimeoutError, match="a fault"):
+        await asyncio.wait_for(seen.get(), patience_s)
+    with pytest.raises(ToolTimeoutError):
+        await run(timeout=1)
+    await asyncio.sleep(0)
+"""
+
+
+def test_a_wait_that_is_to_end_in_vain_is_found() -> None:
+    assert sorted(line for line, _ in sleeping_tests(WAITS)) == [4, 6, 7]
 
 
 def test_exceptions_from_rules_are_still_needed() -> None:

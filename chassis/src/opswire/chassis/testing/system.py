@@ -12,10 +12,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -31,7 +31,6 @@ from opswire.chassis.testing.waiting import wait_until
 
 SERVICES = ("intent", "assets", "executor", "cache")
 READY_TIMEOUT_S = 60.0
-POLL_S = 0.02
 TOKEN = "token-of-a-test"  # noqa: S105  no secret: it guards a server that lives as long as a test
 
 
@@ -149,14 +148,18 @@ class System:
             return False
 
     def wait_ready(self, *names: str, timeout_s: float = READY_TIMEOUT_S) -> None:
-        """Wait until each answers. Raises RuntimeError with its log's end when one ended or took longer."""
-        give_up = time.monotonic() + timeout_s
+        """Wait until each answers. Raises RuntimeError with the log's end of one that ended or took longer."""
         for name in names:
-            while not self.is_ready(name):
-                if not self.is_running(name) or time.monotonic() > give_up:
-                    what = "is not ready" if self.is_running(name) else f"ended with {self.process(name).returncode}"
-                    raise RuntimeError(f"{name} {what}; its log ends with:\n{log_tail(self.log_path(name), 20)}")
-                time.sleep(POLL_S)
+            try:
+                wait_until(partial(self._is_ready_or_over, name), lambda: "is not ready", timeout_s)
+                what = "" if self.is_running(name) else f"ended with {self.process(name).returncode}"
+            except TimeoutError as late:
+                what = str(late)
+            if what:
+                raise RuntimeError(f"{name} {what}; its log ends with:\n{log_tail(self.log_path(name), 20)}")
+
+    def _is_ready_or_over(self, name: str) -> bool:
+        return self.is_ready(name) or not self.is_running(name)
 
     def health(self, name: str) -> dict[str, Any]:
         """What a ready service shows of itself. Raises HTTPError when it is not ready."""
