@@ -187,6 +187,55 @@ async def test_an_unknown_outcome_is_settled_by_a_signature(opswire: CommandLine
     assert "is settled already by this key: step 2 not_done" in again.err
 
 
+async def test_a_resolution_whose_signature_does_not_verify_is_marked(
+    opswire: CommandLine, client: Client, dana: Signer, tmp_path: Path
+) -> None:
+    opswire.state_dir.mkdir(exist_ok=True)
+    person = {"name": "dana", "roles": ["operator"], "keys": [{"public": dana.public}]}
+    (opswire.state_dir / "people.yaml").write_text(json.dumps({"people": [person]}), encoding="utf-8")
+    await submit(client, "marked-1")
+    for number in (1, 2, 3):
+        await end_step(client, "marked-1", number, "unknown")
+    stranger = signer(tmp_path, "stranger")
+    for who, number, note in ((dana, "1", "new pid"), (stranger, "2", "trust me")):
+        arguments = ("resolve", "marked-1", "--found", "done", "--key", str(who.file), "--note", note)
+        settled = await run(opswire, *arguments, "--step", number)
+        assert settled.status == 0, settled.err
+    honest = await client.jetstream().get_last_msg(FACTS, resolved("marked-1", "1", dana))
+    forged = ResolutionRecorded.from_bytes(honest.data or b"").model_copy(update={"number": 3, "note": "never seen"})
+    await store(client, resolved("marked-1", "3", dana), forged)
+    result = await run(opswire, "show", "marked-1", "--json")
+    marks = [fact["signature_of"] for fact in result.json["facts"] if "signature_of" in fact]
+    assert [(mark["person"], mark["code"]) for mark in marks] == [
+        ("dana", None),
+        (None, "key_unknown"),
+        (None, "signature_invalid"),
+    ]
+    shown = "".join((await run(opswire, "show", "marked-1")).out.split())  # lines may break anywhere
+    assert shown.count("settled:done,says") == 3
+    assert shown.count("(signedbydana)") == 1
+    assert shown.count("doesnotcount,") == 2
+
+
+async def test_a_resolution_that_stands_elsewhere_than_it_says_does_not_count(
+    opswire: CommandLine, client: Client, dana: Signer
+) -> None:
+    await submit(client, "moved-1")
+    await end_step(client, "moved-1", 1, "unknown")
+    settled = await run(opswire, "resolve", "moved-1", "--found", "done", "--key", str(dana.file))
+    assert settled.status == 0, settled.err
+    honest = await client.jetstream().get_last_msg(FACTS, resolved("moved-1", "1", dana))
+    record = ResolutionRecorded.from_bytes(honest.data or b"")
+    await submit(client, "moved-2")
+    await store(client, resolved("moved-2", "1", dana), record)
+    result = await run(opswire, "show", "moved-2", "--json")
+    assert result.json["facts"][-1]["signature_of"]["code"] == "not_its_place"
+
+
+def resolved(request_id: str, step: str, who: Signer) -> str:
+    return RESOLUTION_RECORDED.subject(source="cli", request_id=request_id, number=step, approver=who.public)
+
+
 @pytest.mark.parametrize(
     ("statuses", "told"), [([], "no outcome of its steps"), (["unknown"] * 2, "of 2 of its steps")]
 )

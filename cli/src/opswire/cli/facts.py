@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -41,8 +42,13 @@ async def read_facts(url: str, source: str, request_id: str) -> tuple[list[Store
     return facts, parked
 
 
-def facts_as_json(source: str, request_id: str, facts: list[Stored], parked: list[Parked]) -> dict[str, Any]:
-    """Everything, with times in nanoseconds since 1970 and in milliseconds since the request was accepted."""
+def facts_as_json(
+    source: str, request_id: str, facts: list[Stored], parked: list[Parked], signatures: Mapping[int, dict[str, Any]]
+) -> dict[str, Any]:
+    """Everything, with times in nanoseconds since 1970 and in milliseconds since the request was accepted.
+
+    `signatures`, by a fact's sequence, say whose it bears, or why it does not count.
+    """
     first_ns = facts[0].at_ns
     return {
         "source": source,
@@ -55,6 +61,7 @@ def facts_as_json(source: str, request_id: str, facts: list[Stored], parked: lis
                 "after_ms": round((fact.at_ns - first_ns) / 1e6, 3),
                 "headers": fact.headers,
                 "body": body_of(fact),
+                **({"signature_of": signatures[fact.sequence]} if fact.sequence in signatures else {}),
             }
             for fact in facts
         ],

@@ -10,6 +10,7 @@ from opswire.chassis.statements import resolution_statement
 from opswire.cli.bus import Bus, ConflictError, Stored
 from opswire.cli.errors import CommandError, NotFoundError, UsageError
 from opswire.cli.facts import fact_name
+from opswire.cli.policy import ask_policy
 from opswire.cli.sending import send
 from opswire.cli.values import shown_key
 from opswire.contracts.resolution_recorded import ResolutionRecorded
@@ -81,6 +82,51 @@ async def _settled(bus: Bus, subject: str) -> str:
         return "by somebody"
     before = ResolutionRecorded.from_bytes(stored.body)
     return f"step {before.number} {before.found}, says {before.person}"
+
+
+def signatures_of(facts: list[Stored], source: str, environment: dict[str, str]) -> dict[int, dict[str, Any]]:
+    """Whose signature each resolution bears, or why it does not count, by its place in the stream.
+
+    As executors saw it: by the people of the files that are read here, at the moment in which it was stored.
+    """
+    found: dict[int, dict[str, Any]] = {}
+    questions: dict[int, dict[str, Any]] = {}
+    for fact in facts:
+        if not _is_resolution(fact):
+            continue
+        try:
+            record = ResolutionRecorded.from_bytes(fact.body)
+        except ValidationError:
+            found[fact.sequence] = _refused("unreadable", "it cannot be read")
+            continue
+        place = RESOLUTION_RECORDED.subject(
+            source=source, request_id=record.request_id, number=str(record.number), approver=record.person
+        )
+        if place != fact.subject:
+            found[fact.sequence] = _refused("not_its_place", "it speaks of another request, step or person")
+        else:
+            resolution = record.model_dump(mode="json", exclude_none=True)
+            questions[fact.sequence] = {"source": source, "resolution": resolution, "at_ns": fact.at_ns}
+    return found | _asked(questions, environment)
+
+
+def _is_resolution(fact: Stored) -> bool:
+    """Whether somebody says there what became of a step."""
+    return fact_name(fact).startswith("step.") and fact_name(fact).split(".")[2:3] == ["resolved"]
+
+
+def _asked(questions: dict[int, dict[str, Any]], environment: dict[str, str]) -> dict[int, dict[str, Any]]:
+    if not questions:
+        return {}
+    try:
+        answers = ask_policy("signatures", environment, list(questions.values()))["found"]
+    except CommandError:  # what is shown must not depend on whether the rules can be asked
+        answers = [_refused("not_verified", "it could not be verified here")] * len(questions)
+    return dict(zip(questions, answers, strict=True))
+
+
+def _refused(code: str, sentence: str) -> dict[str, Any]:
+    return {"person": None, "code": code, "sentence": sentence}
 
 
 def as_json(record: ResolutionRecorded, source: str, counts: dict[str, Any]) -> dict[str, Any]:

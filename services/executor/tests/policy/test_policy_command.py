@@ -110,4 +110,4 @@ def test_a_question_that_cannot_be_read_is_said_so(document: object) -> None:
 
 def test_an_unknown_action(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["nothing"]) == 2
-    assert "say check, show, explain or signature" in capsys.readouterr().out
+    assert "say check, show, explain, signature or signatures" in capsys.readouterr().out

@@ -90,15 +90,19 @@ def show(
             _print_output(request, output, state_dir)
             return
         from opswire.cli.facts import facts_as_json, read_facts
+        from opswire.cli.policy import rule_environment
+        from opswire.cli.resolving import signatures_of
+        from opswire.cli.state import StateDir as Directory
         from opswire.cli.values import request_key
         from opswire.cli.views.facts import print_facts
 
         source, request_id = request_key(request)
         facts, parked = run(read_facts(_broker(state_dir), source, request_id))
+        signatures = signatures_of(facts, source, rule_environment(Directory(state_dir), {}))
         if as_json:
-            write_json(facts_as_json(source, request_id, facts, parked))
+            write_json(facts_as_json(source, request_id, facts, parked, signatures))
         else:
-            print_facts(terminal(), source, request_id, facts, parked)
+            print_facts(terminal(), source, request_id, facts, parked, signatures)
 
 
 def _print_output(request: str, step: int, state_dir: Path) -> None:

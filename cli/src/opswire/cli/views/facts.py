@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from opswire.cli.bus import Stored
@@ -19,8 +20,18 @@ if TYPE_CHECKING:
 CHARACTERS_MAX = 300
 
 
-def print_facts(console: Console, source: str, request_id: str, facts: list[Stored], parked: list[Parked]) -> None:
-    """One row a fact: when, how long after the request was accepted, which, and what it says in short."""
+def print_facts(
+    console: Console,
+    source: str,
+    request_id: str,
+    facts: list[Stored],
+    parked: list[Parked],
+    signatures: Mapping[int, dict[str, Any]],
+) -> None:
+    """One row a fact: when, how long after the request was accepted, which, and what it says in short.
+
+    `signatures`, by a fact's sequence, say whose it bears, or why it does not count.
+    """
     first_ns = facts[0].at_ns
     console.print(Text.assemble(f"{source}/{request_id} ", (f"accepted {clock(first_ns)}", "dim")))
     table = Table(box=None, pad_edge=False)
@@ -29,13 +40,23 @@ def print_facts(console: Console, source: str, request_id: str, facts: list[Stor
     table.add_column("what it says", overflow="fold")
     for fact in facts:
         after = f"{(fact.at_ns - first_ns) / 1e6:.1f} ms"
-        table.add_row(after, fact_name(fact), Text(harmless(_gist(fact_name(fact), body_of(fact)))))
+        said = Text(harmless(_gist(fact_name(fact), body_of(fact))))
+        if fact.sequence in signatures:
+            said = _with_signature(said, signatures[fact.sequence])
+        table.add_row(after, fact_name(fact), said)
     console.print(table)
     for record in parked:
         message = record.message
         console.print(Text(f"parked {message.parked_id}: {message.code} {harmless(message.detail)}", style="yellow"))
     key = shown_key(source, request_id)
     console.print(Text(f"all of it: opswire show {key} --json · its time: opswire trace {key}", style="dim"))
+
+
+def _with_signature(said: Text, signature: dict[str, Any]) -> Text:
+    """What somebody signed, marked where the signature settles nothing."""
+    if signature["person"] is None:
+        return Text.assemble((f"does not count, {harmless(signature['sentence'])}: ", "bold red"), said)
+    return Text.assemble(said, (f" (signed by {harmless(signature['person'])})", "green"))
 
 
 def _gist(name: str, body: Any) -> str:

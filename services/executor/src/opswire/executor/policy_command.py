@@ -149,7 +149,10 @@ def _counts(people: People, public: str, now_ns: int) -> bool:
 
 
 def main(arguments: list[str]) -> int:
-    """`check`, `show`, or `explain` and `signature` with the question as JSON on standard input."""
+    """`check`, `show`, or `explain`, `signature` and `signatures` with the question as JSON on standard input.
+
+    `signatures` are asked in a list, each with the moment of it as `at_ns`, nanoseconds since 1970.
+    """
     files = RuleFiles(*files_of(dict(os.environ)))
     policy, people, now_ns = files.policy(), files.people(), time.time_ns()
     try:
@@ -161,8 +164,10 @@ def main(arguments: list[str]) -> int:
             found = explained(policy, people, json.load(sys.stdin), now_ns)
         elif arguments == ["signature"]:
             found = signed(people, json.load(sys.stdin), now_ns)
+        elif arguments == ["signatures"]:
+            found = {"found": [signed(people, one, int(one["at_ns"])) for one in json.load(sys.stdin)]}
         else:
-            raise ValueError("say check, show, explain or signature")
+            raise ValueError("say check, show, explain, signature or signatures")
     except (ValueError, LookupError, TypeError) as error:
         faults = error.errors(include_url=False) if isinstance(error, ValidationError) else []
         told = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults) or str(error)
