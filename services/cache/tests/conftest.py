@@ -18,11 +18,8 @@ import pytest_asyncio
 from nats.aio.client import Client
 from opswire.cache.app import create_app
 from opswire.cache.settings import CacheSettings
-from opswire.chassis.bus import Bus
 from opswire.chassis.caching.cache import Cache
-from opswire.chassis.caching.log import InvalidationLog
 from opswire.chassis.embedded.nats_server import NatsServer
-from opswire.chassis.metrics import Metrics
 from opswire.chassis.service import Service
 from opswire.chassis.settings import ServiceSettings
 from opswire.chassis.testing.browser import INSTALL, Browser, installed_browser
@@ -127,13 +124,12 @@ class TextCodec:
 
 
 class Holder:
-    """One process' worth of caching: a connection, a log and a cache of its own."""
+    """One process' worth of caching: a service that takes no message, with a cache of its own."""
 
-    def __init__(self, url: str, service: str, **options: Any) -> None:
-        metrics = Metrics()
-        self.bus = Bus(service, ServiceSettings(nats_url=url))
-        self.log = InvalidationLog(self.bus, metrics, service)
-        self.cache: Cache[str] = Cache("context", TextCodec(), self.log, None, metrics, ttl_s=600.0, **options)
+    def __init__(self, settings: ServiceSettings, name: str, cache: str = "context", **options: Any) -> None:
+        self.service = Service(name, "0", settings)
+        self.log = self.service.log
+        self.cache: Cache[str] = Cache(cache, TextCodec(), self.log, None, self.service.metrics, ttl_s=600.0, **options)
 
     async def read(self, key: str, value: str, *tags: str) -> tuple[str, str]:
         """What the cache answers where its source says `value`, and from where."""
@@ -153,21 +149,19 @@ class Holder:
 
 
 @pytest_asyncio.fixture
-async def start_holder(nats_server: NatsServer) -> AsyncIterator[Callable[..., Any]]:
+async def start_holder(nats_server: NatsServer, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
     """Starts processes that cache, as far as the cache service can tell."""
     holders: list[Holder] = []
 
-    async def start(service: str, **options: Any) -> Holder:
-        holder = Holder(nats_server.url, service, **options)
-        await holder.bus.connect()
-        await holder.log.start()
+    async def start(name: str, **options: Any) -> Holder:
+        holder = Holder(ServiceSettings(nats_url=nats_server.url, state_dir=tmp_path / "state"), name, **options)
+        await holder.service.start()
         holders.append(holder)
         return holder
 
     yield start
     for holder in holders:
-        await holder.log.stop()
-        await holder.bus.client.close()
+        await holder.service.stop()
 
 
 @pytest_asyncio.fixture

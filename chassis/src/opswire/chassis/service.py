@@ -19,6 +19,7 @@ import orjson
 from nats.errors import Error as NatsError
 from opswire.chassis.bus import Bus
 from opswire.chassis.caching.log import InvalidationLog
+from opswire.chassis.caching.switching import obey_switches
 from opswire.chassis.delivery import Deliveries, EndRequest, Handler
 from opswire.chassis.durability import check_durability
 from opswire.chassis.ending import end_all
@@ -60,6 +61,7 @@ class Service:
         self.metrics = Metrics(name, version)
         self.bus = Bus(name, settings)
         self.log = InvalidationLog(self.bus, self.metrics, name)
+        obey_switches(self.log)
         self.checks: dict[str, Callable[[], str]] = {}
         self.details: dict[str, Callable[[], Any]] = {}
         self.http_routes: list[BaseRoute] = []

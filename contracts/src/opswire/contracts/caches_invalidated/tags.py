@@ -14,6 +14,8 @@ POLICY = "policy"
 CATALOGUE = "catalogue"
 """Depends on which tools there are: a plan does, a tool's result depends on `tool_tag`."""
 EVERYTHING = "all"
+FOUND_ELSEWHERE = "found in another process: "
+"""Begins the reason why a cache is off that was switched off by `off_tag`."""
 
 
 def asset_tag(asset_id: str) -> str:
@@ -34,6 +36,11 @@ def document_tag(document_id: str) -> str:
 def tool_tag(tool: str) -> str:
     """Depends on what this tool is and does."""
     return f"tool:{tool}"
+
+
+def off_tag(cache: str) -> str:
+    """Nothing depends on it: it tells every process to serve nothing from this cache any longer, as it is wrong."""
+    return f"off:{cache[:256]}"
 
 
 def tags_of_change(change: AssetChanged) -> list[str]:

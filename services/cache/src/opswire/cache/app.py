@@ -17,6 +17,7 @@ from opswire.cache.adapters.inventory import Inventory
 from opswire.cache.adapters.metrics import CacheMetrics
 from opswire.cache.adapters.recent_requests import RecentRequests
 from opswire.cache.adapters.requests import Requests
+from opswire.cache.adapters.switches import Switches
 from opswire.cache.adapters.warm_runs import WarmRuns
 from opswire.cache.handlers.asset_changed import HandleAssetChanged
 from opswire.cache.handlers.basis_changed import HandleBasisChanged
@@ -25,11 +26,13 @@ from opswire.cache.http.changes import ChangesApi
 from opswire.cache.http.over_time import OverTime
 from opswire.cache.http.pages import routes_of
 from opswire.cache.settings import CacheSettings
+from opswire.cache.usecases.agreement import Agreement
 from opswire.cache.usecases.canary import Canary, CanaryError
 from opswire.cache.usecases.history import write_history
 from opswire.cache.usecases.statistics import Statistics
 from opswire.cache.usecases.warming import Warmer
 from opswire.chassis.caching.acknowledger import Acknowledger
+from opswire.chassis.caching.holding import WRONG_SHARE_MAX
 from opswire.chassis.caching.invalidator import Invalidator
 from opswire.chassis.errors import RetryableError
 from opswire.chassis.logs import get_logger
@@ -49,7 +52,7 @@ def create_app(settings: CacheSettings | None = None) -> Service:
     service.on(ASSET_CHANGED, HandleAssetChanged(invalidations))
     service.on(BASIS_CHANGED, HandleBasisChanged(invalidations))
     service.before_start.append(parts.start)
-    service.background.append(parts.keep_history)
+    service.background += [parts.keep_history, parts.switches.run]
     if settings.canary_interval_s:
         service.background.append(parts.run_canary)
     service.at_end.append(parts.stop)
@@ -65,6 +68,7 @@ class _Parts:
         self._token = settings.http_token.get_secret_value() if settings.http_token else None
         self._acknowledger = Acknowledger(service.bus, service.log)
         self._invalidator = Invalidator(service.bus, service.log)
+        self.switches = Switches(Agreement(time.time_ns, WRONG_SHARE_MAX), self._invalidator)
         self._inventory = Inventory(settings.assets_url, self._token)
         self._statistics = Statistics(time.monotonic, time.time_ns)
         self._database = Database(settings.history_path)
@@ -84,7 +88,7 @@ class _Parts:
         await self._acknowledger.start()
         await self._invalidator.start()
         client = service.bus.client
-        reports = HolderReports(client, service.sender, self._statistics)
+        reports = HolderReports(client, service.sender, self._statistics, self.switches.hear)
         await reports.start()
         self._canary_bus = CanaryBus(Requests(client, service.sender, CANARY_SOURCE), self._causes)
         requests = Requests(client, service.sender, settings.warm_source)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Callable
 
 from opswire.cache.usecases.statistics import Statistics
 from opswire.chassis.body import read_body
@@ -23,10 +24,17 @@ ANSWER_TIMEOUT_S = 1.0
 class HolderReports:
     """One per process, started after the connection."""
 
-    def __init__(self, client: WireClient, sender: Sender, statistics: Statistics) -> None:
+    def __init__(
+        self,
+        client: WireClient,
+        sender: Sender,
+        statistics: Statistics,
+        on_report: Callable[[CacheStatisticsReported], None],
+    ) -> None:
         self._client = client
         self._sender = sender
         self._statistics = statistics
+        self._on_report = on_report
         self._subscription: int | None = None
 
     async def start(self) -> None:
@@ -43,9 +51,12 @@ class HolderReports:
     def _on_statistics(self, subject: str, _: str, body: bytes, __: bytes | None) -> None:
         try:
             read_body(body)
-            self._statistics.hear(CacheStatisticsReported.from_bytes(body))
+            report = CacheStatisticsReported.from_bytes(body)
         except (PoisonError, ValidationError) as error:
             get_logger().warning("unreadable statistics", subject=subject, error=type(error).__name__)
+            return
+        self._statistics.hear(report)
+        self._on_report(report)
 
     async def ask_keys(self, tag: str, cache: str, limit: int) -> list[CacheKeysTold]:
         """The keys that each living process has in memory; who does not answer within a second is missing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal, Self
 
 from opswire.chassis.caching.basis import NAMES_PER_MESSAGE_MAX
+from opswire.contracts.caches_invalidated.tags import off_tag
 from opswire.contracts.caches_invalidated.v1 import Tag
 from opswire.contracts.types import Name, ShortText, Text
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -46,6 +47,8 @@ class InvalidateBody(Body):
         given = [name for name in ("asset", "tags", "template", "tool", "all") if getattr(self, name)]
         if len(given) != 1:
             raise ValueError("give exactly one of asset, tags, template, tool and all (true)")
+        if any(tag.startswith(off_tag("")) for tag in self.tags or ()):
+            raise ValueError(f"no entry carries a tag that begins with {off_tag('')}")
         return self
 
 
