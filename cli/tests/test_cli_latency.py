@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import shlex
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opswire.chassis.testing.postgres_server import running_postgres
 from opswire.chassis.testing.waiting import wait_until
 from opswire.cli.testing import CommandLine
 
@@ -118,15 +118,10 @@ def test_nothing_traced_yet_is_said(tmp_path: Path) -> None:
 
 
 def test_rows_may_be_kept_in_a_postgresql_that_several_machines_share(
-    opswire: CommandLine, hours: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    opswire: CommandLine, hours: tuple[str, str], tmp_path: Path
 ) -> None:
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "services" / "assets" / "tests"))
-    server_module: Any = importlib.import_module("postgres_server")
-    if server_module.postgres_binaries() is None:
-        pytest.skip(server_module.ADVICE)
-    server = server_module.PostgresServer()
-    try:
-        url = server.start(timeout_s=60).new_database()
+    with running_postgres() as server:
+        url = server.new_database()
         shared = opswire.environment | {"OPSWIRE_LEDGER_URL": url}
         here = CommandLine(tmp_path / "here", shared)
         assert here.run("latency", "diff", *hours, "--json").json["causes"][0] == "bus.wait"
@@ -135,8 +130,6 @@ def test_rows_may_be_kept_in_a_postgresql_that_several_machines_share(
         found = [one.run("latency", "diff", *hours, "--json").json for one in (here, elsewhere)]
         assert found[0] == found[1]
         assert elsewhere.run("latency", "slo").status == 0
-    finally:
-        server.discard()
     gone = CommandLine(tmp_path / "gone", shared | {"OPSWIRE_LEDGER_URL": url.replace("postgres@", "postgres:secret@")})
     refused = gone.run("latency")
     assert refused.status == 1

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import random
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from zlib import crc32
 
 from opswire.ledger.account import account
@@ -15,18 +13,8 @@ from opswire.ledger.model import Segment, Span
 from opswire.ledger.rows.model import RequestRow, row_of
 from opswire.ledger.testing import TraceBuilder, whole_request
 
-POSTGRES = Path(__file__).parents[2] / "services" / "assets" / "tests"
 BASE_NS = 1_700_000_000_000_000_000
 SECOND_NS = 1_000_000_000
-
-
-def postgres_module() -> object:
-    """The real PostgreSQL of the inventory's tests: one way to start it is enough."""
-    if str(POSTGRES) not in sys.path:
-        sys.path.insert(0, str(POSTGRES))
-    import postgres_server
-
-    return postgres_server
 
 
 def request_row(key: str, at_s: float, stages: dict[str, float], **more: object) -> RequestRow:

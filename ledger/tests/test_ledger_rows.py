@@ -21,21 +21,9 @@ from opswire.ledger.rows.following import SETTLE_NS, UNFINISHED_NS, Follower
 from opswire.ledger.rows.retention import Retention, forget, used_bytes
 from opswire.ledger.rows.schema import SCHEMA_VERSION
 from opswire.ledger.rows.store import RowStore
-from row_samples import BASE_NS, SECOND_NS, booked, noisy_rows, postgres_module, request_row, spans_of
+from row_samples import BASE_NS, SECOND_NS, booked, noisy_rows, request_row, spans_of
 
 EVER = (0, 1 << 62)
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Any]:
-    server_module: Any = postgres_module()
-    if server_module.postgres_binaries() is None:
-        pytest.skip(server_module.ADVICE)
-    server = server_module.PostgresServer()
-    try:
-        yield server.start(timeout_s=60)
-    finally:
-        server.discard()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -12,10 +12,9 @@ from opswire.assets.importers.opswire_yaml import read_yaml
 from opswire.assets.inventory.migrate import migrate
 from opswire.assets.inventory.store import Inventory
 from opswire.assets.inventory.tables import METADATA
+from opswire.chassis.testing.postgres_server import PostgresServer
 
 sys.path.insert(0, str(Path(__file__).parent))  # the modules beside the tests: test folders are no packages here
-
-from postgres_server import ADVICE, PostgresServer, postgres_binaries
 
 LAB_LIKE = """
 defaults: {environment: production, owner: shop-team}
@@ -32,18 +31,6 @@ assets:
   - {name: api.us.example.com, address: 10.1.1.3, environment: staging}
   - {name: shop-app, type: application, aliases: [shop]}
 """
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    """A real PostgreSQL server, shared by all tests; each takes a database of its own."""
-    if postgres_binaries() is None:
-        pytest.skip(ADVICE)
-    server = PostgresServer()
-    try:
-        yield server.start(timeout_s=60)
-    finally:
-        server.discard()
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from opswire.assets.errors import InventoryUnavailableError
 from opswire.assets.inventory.engine import open_engines
 from opswire.assets.inventory.store import Inventory
 from opswire.assets.records import AssetFilter, AssetRecord
-from postgres_server import ADVICE, PostgresServer, postgres_binaries
+from opswire.chassis.testing.postgres_server import PostgresServer, running_postgres
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.waiting_utils import wait_for_logs
 
@@ -25,13 +25,8 @@ IMAGE = "postgres:16-alpine"
 @pytest.fixture
 def own_server() -> Iterator[PostgresServer]:
     """A server that this test may kill."""
-    if postgres_binaries() is None:
-        pytest.skip(ADVICE)
-    server = PostgresServer()
-    try:
-        yield server.start(timeout_s=60)
-    finally:
-        server.discard()
+    with running_postgres() as server:
+        yield server
 
 
 def engine_answers() -> bool:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
-import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
 import tool_scene
+from opswire.chassis.testing.postgres_server import PostgresServer
 from opswire.contracts.findings import Asset
 from opswire.executor.adapters.settings import DriverSettings
 from opswire.executor.adapters.tools import Drivers
@@ -24,10 +24,7 @@ from opswire.executor.errors import (
     QueryFailedError,
     QueryRefusedError,
 )
-
-sys.path.insert(0, str(Path(__file__).parents[3] / "services" / "assets" / "tests"))
 from opswire.executor.settings import ExecutorSettings
-from postgres_server import PostgresServer
 
 FREE = tool_scene.catalogue(
     tool_scene.tool("sql.free", {"name": "sql.query", "rows_max": 3}, parameters={"sql": tool_scene.parameter()}),
@@ -83,10 +80,8 @@ SQLITE_WRITES = (
 
 
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    server = PostgresServer()
-    server.start()
-    with psycopg.connect(f"{server.url}/postgres", autocommit=True) as connection:
+def shop_port(postgres: PostgresServer) -> int:
+    with psycopg.connect(f"{postgres.url}/postgres", autocommit=True) as connection:
         for statement in (
             "CREATE DATABASE shop",
             "CREATE ROLE reader LOGIN",
@@ -94,7 +89,7 @@ def postgres() -> Iterator[PostgresServer]:
             "GRANT pg_execute_server_program TO dangerous",
         ):
             connection.execute(statement)
-    with psycopg.connect(f"{server.url}/shop", autocommit=True) as connection:
+    with psycopg.connect(f"{postgres.url}/shop", autocommit=True) as connection:
         for statement in (
             "CREATE TABLE orders (id integer, item text, state text)",
             "INSERT INTO orders VALUES (1, 'desk lamp', 'paid'), (2, 'chair', 'sent'), (3, 'x', 'y'), (4, 'x', 'z')",
@@ -104,13 +99,12 @@ def postgres() -> Iterator[PostgresServer]:
             "GRANT ALL ON SEQUENCE counted TO reader",
         ):
             connection.execute(statement)
-    yield server
-    server.discard()
+    return postgres.port
 
 
 @pytest.fixture
-def shop(postgres: PostgresServer, make_asset) -> Asset:
-    attributes = {"engine": "postgresql", "port": str(postgres.port), "database": "shop", "db_user": "reader"}
+def shop(shop_port: int, make_asset) -> Asset:
+    attributes = {"engine": "postgresql", "port": str(shop_port), "database": "shop", "db_user": "reader"}
     return make_asset("shop", "database", address="127.0.0.1", attributes=attributes)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
@@ -12,6 +13,9 @@ from opswire.chassis.embedded.nats_server import NatsServer
 from opswire.chassis.embedded.valkey_server import ValkeyServer
 from opswire.chassis.provision import provision
 from opswire.chassis.testing.upstream import Upstream
+
+if TYPE_CHECKING:
+    from opswire.chassis.testing.postgres_server import PostgresServer
 
 
 @pytest.fixture
@@ -26,6 +30,15 @@ def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
 def valkey_server(tmp_path: Path) -> Iterator[ValkeyServer]:
     """A real, empty Valkey server."""
     with ValkeyServer(tmp_path / "valkey") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real PostgreSQL server, shared by all tests; each takes a database of its own."""
+    from opswire.chassis.testing.postgres_server import running_postgres  # loaded where it is wanted
+
+    with running_postgres() as server:
         yield server
 
 

@@ -13,10 +13,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+import pytest
 from opswire.chassis.embedded.ports import free_port
 from opswire.chassis.embedded.process import EmbeddedServerError
 from opswire.chassis.embedded.server import EmbeddedServer
@@ -62,7 +64,7 @@ class PostgresServer(EmbeddedServer):
     def new_database(self) -> str:
         """Create an empty database and answer its URL."""
         self._databases += 1
-        name = f"inventory_{self._databases}"
+        name = f"database_{self._databases}"
         with psycopg.connect(f"{self.url}/postgres", autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}")
         return f"{self.url}/{name}"
@@ -116,3 +118,16 @@ class PostgresServer(EmbeddedServer):
         copied = self.store_dir / "installed"
         shutil.copytree(binaries.parent, copied, symlinks=True)
         return copied / "bin"
+
+
+@contextmanager
+def running_postgres() -> Iterator[PostgresServer]:
+    """A server of its own, started and discarded. Whoever asks for it is skipped where there is no PostgreSQL."""
+    if postgres_binaries() is None:
+        pytest.skip(ADVICE)
+    server = PostgresServer()
+    try:
+        server.start(timeout_s=60)
+        yield server
+    finally:
+        server.discard()
