@@ -21,7 +21,7 @@ from opswire.cli.state import StateDir
 
 NEXT = """
 What to try next
-  .venv/bin/opswire up                                  start the system and the lab, Ctrl-C ends both
+  .venv/bin/opswire up --lab                            start the system and the lab, Ctrl-C ends both
   .venv/bin/opswire ask "why is checkout slow on web-01?"
   .venv/bin/opswire ask "cat /etc/motd on web-01"
   .venv/bin/opswire trace REQUEST_ID                    where every millisecond went

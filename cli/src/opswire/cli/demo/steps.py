@@ -87,7 +87,7 @@ class Demo:
         print_outcome(self.console, outcome)
         self._check(outcome.finished, question)
         key = f"{outcome.source}/{outcome.request_id}"
-        spans = settled_spans(self.state.trace_store, key)
+        spans = settled_spans(self.state.trace_store, key, has_ended=True)
         request, segments = account(key, spans)
         self.console.print(render_stages(request, spans, segments))
         total_ns = sum(segment.end_ns - segment.start_ns for segment in segments)
@@ -127,7 +127,7 @@ class Demo:
         for _ in range(KILL_ATTEMPTS):
             outcome, pid = await self._ask_killing(question)
             await self._wait_replaced(pid)
-            spans = settled_spans(self.state.trace_store, f"{outcome.source}/{outcome.request_id}")
+            spans = settled_spans(self.state.trace_store, f"{outcome.source}/{outcome.request_id}", has_ended=True)
             attempts = [span.attributes.get("messaging.nats.message.delivery_attempt", 1) for span in spans]
             if max(int(str(attempt)) for attempt in attempts) > 1:
                 self.console.print(f"The executor (pid {pid}) was killed in the middle and started anew:")
