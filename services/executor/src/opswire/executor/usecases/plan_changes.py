@@ -131,14 +131,16 @@ def plan_backup(context: ContextResolved) -> list[StepDraft]:
 
 
 def plan_restore(context: ContextResolved) -> list[StepDraft]:
-    """A database file put back from the copy that the request names by its path."""
+    """A database file put back from the copy that the request names by its path, or that was found by its request."""
     targets = _targets(context)
     if len(targets) != 1:
         raise IncompleteRequestError("Restore one database at a time; name one.")
     path = _data_path(targets[0])
     copies = [named for named in entity_values(context, EntityType.PATH) if named != path]
     if len(copies) != 1:
-        raise IncompleteRequestError("From which copy? Add one path, as the answer to the backup named it.")
+        raise IncompleteRequestError(
+            "From which copy? Add one path, as the answer to the backup named it, or say `the backup of request ID`."
+        )
     return [StepDraft("data.restore", targets[0], {"path": path, "copy": copies[0]})]
 
 

@@ -37,6 +37,7 @@ from opswire.executor.usecases.decide import Deciding, decision
 from opswire.executor.usecases.execute import Ended, Executor, changes
 from opswire.executor.usecases.finish import refused
 from opswire.executor.usecases.guard import CurrentAssets, Guard
+from opswire.executor.usecases.named_backup import with_named_backup
 from opswire.executor.usecases.refresh import refreshed
 from opswire.executor.usecases.story import Key, Round, Story
 
@@ -104,14 +105,15 @@ class Proceed:
         Raises as `make_plan`, and RetryableError.
         """
         if self.propose is None or not self.propose.serves(context):
-            return self.make_plan(context)
+            return await self._new_plan(key, context)
         story = await self.journal.read(key)
         plan = story.plan
         if plan is None:
-            plan, _ = await self.journal.add(key, PLAN_MADE, await self.propose(key, context))
+            plan, _ = await self.journal.add(key, PLAN_MADE, await self._new_plan(key, context))
         return plan
 
     async def _new_plan(self, key: Key, context: ContextResolved) -> PlanMade:
+        context = await with_named_backup(context, key, self.journal.read)
         if self.propose is None or not self.propose.serves(context):
             return self.make_plan(context)
         return await self.propose(key, context)
