@@ -101,6 +101,8 @@ class SshHost:
     pids: list[int] = field(default_factory=list)
     outlives: bool = False
     """Commands go on when their channel closes, as OpenSSH's do."""
+    tells_status: bool = True
+    """Otherwise channels close without a word on how the command ended, as when the host is shut down."""
 
     def asset(self, name: str = "web-01", **attributes: str) -> Asset:
         own = {
@@ -171,7 +173,7 @@ async def _run_for_real(process: asyncssh.SSHServerProcess[bytes], host: SshHost
     host.pids.append(child.pid)
     host.begun.set()
     closed = asyncio.ensure_future(process.channel.wait_closed())
-    work = asyncio.ensure_future(_pump(process, child))
+    work = asyncio.ensure_future(_pump(process, child, host))
     try:
         await asyncio.wait((work, closed), return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -186,14 +188,18 @@ async def _run_for_real(process: asyncssh.SSHServerProcess[bytes], host: SshHost
         host.ended.set()
 
 
-async def _pump(process: asyncssh.SSHServerProcess[bytes], child: asyncio.subprocess.Process) -> None:
+async def _pump(process: asyncssh.SSHServerProcess[bytes], child: asyncio.subprocess.Process, host: SshHost) -> None:
     assert child.stdout is not None
     assert child.stderr is not None
     while chunk := await child.stdout.read(32_768):
         process.stdout.write(chunk)
         await process.stdout.drain()
     process.stderr.write(await child.stderr.read())
-    process.exit(await child.wait())
+    status = await child.wait()
+    if host.tells_status:
+        process.exit(status)
+    else:
+        process.close()
 
 
 @pytest.fixture

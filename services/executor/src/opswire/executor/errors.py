@@ -95,6 +95,13 @@ class ConnectionBrokenError(HostUnreachableError):
     leaves_unknown = True
 
 
+class EndNotSeenError(ToolError):
+    """Something was begun or done, and how it ended was not seen: no answer, one that says nothing, no second look."""
+
+    code = "end_not_seen"
+    leaves_unknown = True
+
+
 class HostKeyUnknownError(ToolError):
     """The inventory holds no usable host key, so the host's identity cannot be checked."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import asyncssh
 from opswire.contracts.findings import Asset
-from opswire.executor.adapters.ssh import Ssh
+from opswire.executor.adapters.ssh import Ssh, connection_broke
 from opswire.executor.errors import (
     BackupMissingError,
     FileRefusedError,
@@ -200,10 +200,15 @@ def digest(data: bytes) -> str:
 
 @asynccontextmanager
 async def changing(ssh: Ssh, host: Asset) -> AsyncIterator[ChangedFiles]:
-    """The files of a host, to be changed. Raises FileUnwritableError for what the host refuses."""
+    """The files of a host, to be changed.
+
+    Raises FileUnwritableError for what the host refuses, ConnectionBrokenError where its answer was lost.
+    """
     async with ssh.sftp(host) as client:
         try:
             yield ChangedFiles(client, host)
-        except (asyncssh.Error, OSError, UnicodeError) as error:
+        except (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection, asyncssh.DisconnectError, OSError) as error:
+            raise connection_broke(host, error) from error
+        except (asyncssh.Error, UnicodeError) as error:
             reason = str(getattr(error, "reason", "") or error)[:200]
             raise FileUnwritableError(f"{host.name} did not let us: {reason}") from error

@@ -6,7 +6,7 @@ import posixpath
 
 from opswire.contracts.findings import Asset
 from opswire.executor.adapters.changed_files import changing
-from opswire.executor.adapters.remote_processes import Ended, RemoteProcesses
+from opswire.executor.adapters.remote_processes import Ended, RemoteProcesses, looking_after_a_change
 from opswire.executor.adapters.ssh import CommandResult, Ssh
 from opswire.executor.adapters.units import command_failed
 from opswire.executor.errors import BackupMissingError, StateChangedError
@@ -39,7 +39,8 @@ class DataTools:
             await self._run(call, host, ["sqlite3", "-bail", path, f"VACUUM INTO '{literal}'"])
         else:
             await self._run(call, host, ["cp", "-p", "--", path, copy])
-        return await self._copied(call, host, copy)
+        with looking_after_a_change("the copy"):
+            return await self._copied(call, host, copy)
 
     async def restore(self, call: ToolCall) -> ToolResult:
         """Put a copy in the place of a database file; what was there is kept under this step's name.
@@ -63,7 +64,8 @@ class DataTools:
                 # What they hold belongs to the file that is gone; SQLite would play it into the one that came.
                 if await client.lexists(journal):
                     await client.remove(journal)
-        return await self._copied(call, host, path)
+        with looking_after_a_change("the restore"):
+            return await self._copied(call, host, path)
 
     async def verify(self, call: ToolCall) -> ToolResult:
         """`pass` when the file is whole and, where a copy is named, equal to it."""

@@ -20,6 +20,7 @@ from opswire.executor.adapters.tls import trusted_context
 from opswire.executor.errors import (
     AnswerRefusedError,
     BadArgumentError,
+    EndNotSeenError,
     HostUnreachableError,
     McpRefusedError,
     ToolError,
@@ -46,11 +47,21 @@ class McpTools:
         server = servers[driver.server]
 
         async def run(call: ToolCall) -> ToolResult:
-            async with self._session(driver.server, server, call.step.timeout_ms) as session:
-                offered = {tool.name: tool for tool in await _offered(session)}
-                _require(driver, entry, offered.get(driver.tool))
-                arguments: dict[str, Any] = dict(call.step.arguments)
-                return _result(driver, await session.call_tool(driver.tool, arguments), entry.output_bytes_max)
+            arguments: dict[str, Any] = dict(call.step.arguments)
+            begun, answer = False, None
+            try:
+                async with self._session(driver.server, server, call.step.timeout_ms) as session:
+                    offered = {tool.name: tool for tool in await _offered(session)}
+                    _require(driver, entry, offered.get(driver.tool))
+                    begun = True
+                    answer = await session.call_tool(driver.tool, arguments)
+            except HostUnreachableError as error:
+                if begun and answer is None:
+                    raise EndNotSeenError(str(error)) from error
+                if answer is None:
+                    raise
+            assert answer is not None
+            return _result(driver, answer, entry)
 
         return run
 
@@ -158,11 +169,12 @@ def _require(driver: McpTool, entry: Entry, tool: types.Tool | None) -> None:
         )
 
 
-def _result(driver: McpTool, answer: types.CallToolResult, bytes_max: int) -> ToolResult:
+def _result(driver: McpTool, answer: types.CallToolResult, entry: Entry) -> ToolResult:
     texts = [block.text for block in answer.content if isinstance(block, types.TextContent)]
     text = "\n".join(texts)
-    if len(text.encode("utf-8", "surrogatepass")) > bytes_max:
-        raise AnswerRefusedError(f"{driver.tool!r} of {driver.server} answered more than {bytes_max // 1024} kB")
+    if len(text.encode("utf-8", "surrogatepass")) > entry.output_bytes_max:
+        kind = EndNotSeenError if entry.changes else AnswerRefusedError
+        raise kind(f"{driver.tool!r} of {driver.server} answered more than {entry.output_bytes_max // 1024} kB")
     if answer.isError:
         raise ToolError(
             f"{driver.tool!r} of {driver.server} failed: {plain(' '.join(text.split()), 300) or 'no reason'}"
@@ -179,6 +191,8 @@ def _reason(name: str, error: BaseException) -> BaseException:
     if isinstance(error, BaseExceptionGroup):
         known = [_reason(name, each) for each in error.exceptions]
         return next((each for each in known if isinstance(each, ToolError)), known[0])
+    if isinstance(error, McpError) and error.error.code in (httpx.codes.REQUEST_TIMEOUT, types.CONNECTION_CLOSED):
+        return HostUnreachableError(f"the MCP server {name} did not answer: {plain(str(error), 300)}")
     if isinstance(error, McpError):
         return AnswerRefusedError(f"the MCP server {name} refused: {plain(str(error), 300)}")
     if isinstance(error, OSError | httpx.HTTPError):

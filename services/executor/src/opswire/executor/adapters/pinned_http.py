@@ -17,11 +17,29 @@ from opswire.executor.adapters.http import server_name
 from opswire.executor.adapters.secrets import Secrets
 from opswire.executor.adapters.settings import DriverSettings
 from opswire.executor.adapters.tls import trusted_context, untrusting_context
-from opswire.executor.errors import AnswerRefusedError, BadArgumentError, HostUnreachableError
+from opswire.executor.errors import (
+    AnswerRefusedError,
+    BadArgumentError,
+    ConnectionBrokenError,
+    EndNotSeenError,
+    HostUnreachableError,
+)
 from opswire.executor.rules.cells import plain
 from opswire.executor.rules.targets import port_of, protocol_of
 
 JSON = "application/json"
+_BEFORE_SENDING = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+    httpx.LocalProtocolError,
+    httpx.InvalidURL,
+)
+
+
+class _UnclearAnswerError(AnswerRefusedError):
+    """An answer that does not say whether what was asked was done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +64,17 @@ class PinnedHttp:
         """The JSON document that is answered.
 
         Raises AddressRefusedError, BadArgumentError, HostUnreachableError, CredentialUnusableError, and
-        AnswerRefusedError for another status than 2xx, no JSON, or more than `bytes_max` bytes.
+        AnswerRefusedError for another status than 2xx, no JSON, or more than `bytes_max` bytes. Where the request may
+        have changed something and no answer says what came of it: EndNotSeenError.
         """
+        if request.method == "GET":
+            return await self._ask(asset, request, bytes_max, scheme)
+        try:
+            return await self._ask(asset, request, bytes_max, scheme)
+        except (_UnclearAnswerError, ConnectionBrokenError) as error:
+            raise EndNotSeenError(str(error)) from error
+
+    async def _ask(self, asset: Asset, request: Request, bytes_max: int, scheme: str | None) -> object:
         scheme = scheme or protocol_of(asset)
         port = port_of(asset)
         if scheme not in ("http", "https") or port is None:
@@ -55,11 +82,13 @@ class PinnedHttp:
         status, body = await self._send(asset, request, scheme, port, bytes_max)
         if not 200 <= status < 300:
             said = plain(" ".join(body[:600].decode("utf-8", "replace").split()), 300)
-            raise AnswerRefusedError(f"{asset.name} answered {status}: {said or 'nothing more'}")
+            # Of what comes from behind a gateway, or from a fault in the middle, nobody knows how far it came.
+            kind = _UnclearAnswerError if status >= 500 else AnswerRefusedError
+            raise kind(f"{asset.name} answered {status}: {said or 'nothing more'}")
         try:
             found: object = orjson.loads(body or b"null")
         except ValueError:
-            raise AnswerRefusedError(f"{asset.name} answered {status} with something that is no JSON") from None
+            raise _UnclearAnswerError(f"{asset.name} answered {status} with something that is no JSON") from None
         return found
 
     async def _send(self, asset: Asset, request: Request, scheme: str, port: int, bytes_max: int) -> tuple[int, bytes]:
@@ -89,7 +118,8 @@ class PinnedHttp:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             # Some of httpx' errors carry the request; its headers hold the credential.
             said = plain(str(error) or type(error).__name__, 200)
-            raise HostUnreachableError(f"{asset.name} did not answer: {said}") from None
+            kind = HostUnreachableError if isinstance(error, _BEFORE_SENDING) else ConnectionBrokenError
+            raise kind(f"{asset.name} did not answer: {said}") from None
 
     def _context(self, asset: Asset, scheme: str) -> ssl.SSLContext:
         if scheme == "http":
@@ -105,6 +135,6 @@ async def _bounded(asset: Asset, reply: httpx.Response, bytes_max: int) -> bytes
     async for chunk in reply.aiter_raw():
         body += chunk
         if len(body) > bytes_max:
-            raise AnswerRefusedError(f"{asset.name} answered more than {bytes_max // 1024} kB")
+            raise _UnclearAnswerError(f"{asset.name} answered more than {bytes_max // 1024} kB")
         await asyncio.sleep(0)
     return bytes(body)

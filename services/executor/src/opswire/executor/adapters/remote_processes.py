@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
+import re
+import secrets
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +14,11 @@ import asyncssh
 from opswire.contracts.findings import Asset
 from opswire.executor.adapters.ssh import Ssh, connection_broke, quoted, start_process
 from opswire.executor.adapters.together import together
-from opswire.executor.errors import ToolError
+from opswire.executor.errors import ConnectionBrokenError, EndNotSeenError, OutputTooLargeError, ToolError
 
-# The shell's pid is that of the command it becomes, and of the group that the server made for it.
-_ANNOUNCE = 'echo "$$"; exec "$@"'
+# The shell's pid is that of the command it becomes, and of the group that the server made for it. It follows a word
+# that nobody can foresee: a profile of the host may print something first. What cannot be announced is not begun.
+_ANNOUNCE = 'printf "%s %s\\n" "$0" "$$" && exec "$@"'
 # Asked to end, then made to. The group may be gone at any moment; that it is gone is the aim.
 _END = """
 for signal in TERM KILL; do
@@ -29,7 +32,7 @@ exit 1
 """
 END_S = 8.0
 """How long ending a command on its host may take, in seconds. Whoever cancelled it waits for that."""
-PID_BYTES_MAX = 32
+GREETING_LINES_MAX = 1_000
 
 _Begun = tuple[asyncssh.SSHClientProcess[bytes], int]
 
@@ -63,9 +66,10 @@ class RemoteProcesses:
         BadArgumentError, ToolError, HostUnreachableError and what `Ssh.connected` raises.
         """
         quoted(argv)
-        command = f"exec {quoted(['sh', '-c', _ANNOUNCE, 'sh', *argv])}"
+        word = f"opswire-{secrets.token_hex(8)}"
+        command = f"exec {quoted(['sh', '-c', _ANNOUNCE, word, *argv])}"
         async with self._ssh.connected(host) as connection:
-            process, group = await self._begun(connection, host, command)
+            process, group = await self._begun(connection, host, command, word)
             try:
                 kept = _Kept(output_bytes_max, on_output)
                 stdout, stderr = await together(kept.read(process.stdout), kept.read(process.stderr))
@@ -76,12 +80,13 @@ class RemoteProcesses:
                 if process.exit_status is None:
                     await finished(self._end(host, group))
                 process.close()
-            status = process.exit_status
-            return Ended(-1 if status is None else status, stdout, stderr, kept.cut)
+            if process.exit_status is None:  # a signal would have been told as -1: the host itself went away
+                raise ConnectionBrokenError(f"{host.name} did not say how the command ended")
+            return Ended(process.exit_status, stdout, stderr, kept.cut)
 
-    async def _begun(self, connection: asyncssh.SSHClientConnection, host: Asset, command: str) -> _Begun:
+    async def _begun(self, connection: asyncssh.SSHClientConnection, host: Asset, command: str, word: str) -> _Begun:
         """The command and its process group. Cancelled in between, the host may run it already: it is ended there."""
-        beginning = asyncio.create_task(_begin(connection, host, command))
+        beginning = asyncio.create_task(_begin(connection, host, command, word))
         try:
             return await asyncio.shield(beginning)
         except asyncio.CancelledError:
@@ -102,6 +107,15 @@ class RemoteProcesses:
         with suppress(ToolError, TimeoutError):
             async with asyncio.timeout(END_S):
                 await self._ssh.run(host, ["sh", "-c", _END, "sh", str(group)])
+
+
+@contextmanager
+def looking_after_a_change(what: str) -> Iterator[None]:
+    """A look that fails once something was changed leaves unknown what became of it. Raises EndNotSeenError."""
+    try:
+        yield
+    except ToolError as error:
+        raise EndNotSeenError(f"{what} was done, and what came of it could not be seen: {error}") from error
 
 
 class _Kept:
@@ -126,12 +140,24 @@ class _Kept:
         return b"".join(chunks).decode("utf-8", "replace")
 
 
-async def _begin(connection: asyncssh.SSHClientConnection, host: Asset, command: str) -> _Begun:
+async def _begin(connection: asyncssh.SSHClientConnection, host: Asset, command: str, word: str) -> _Begun:
     process = await start_process(connection, host, command)
     try:
-        return process, _group(await process.stdout.readline(), host)
+        for _ in range(GREETING_LINES_MAX):
+            line = await process.stdout.readline()
+            group = _group(line, word)
+            if group is not None:
+                return process, group
+            if not line.endswith(b"\n"):
+                break
     except (asyncssh.Error, OSError) as error:
         raise connection_broke(host, error) from error
+    process.close()
+    if line.endswith(b"\n"):
+        raise OutputTooLargeError(f"{host.name} printed more than {GREETING_LINES_MAX} lines before the command")
+    if connection.is_closed():
+        raise ConnectionBrokenError(f"the connection to {host.name} broke while the command was begun")
+    raise ToolError(f"{host.name} did not start the command: {line[:80].decode('latin-1')!a}")
 
 
 async def finished(work: Coroutine[Any, Any, None]) -> None:
@@ -143,8 +169,7 @@ async def finished(work: Coroutine[Any, Any, None]) -> None:
     task.result()
 
 
-def _group(line: bytes, host: Asset) -> int:
-    text = line[:PID_BYTES_MAX].strip()
-    if not text.isdigit() or int(text) < 2:
-        raise ToolError(f"{host.name} did not start the command as expected: {line[:80].decode('latin-1')!a}")
-    return int(text)
+def _group(line: bytes, word: str) -> int | None:
+    """The process group that a line announces; None where it announces none."""
+    found = re.fullmatch(rf".*{word} ([0-9]{{1,18}})\n", line.decode("latin-1"))
+    return int(found[1]) if found is not None and int(found[1]) > 1 else None

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from opswire.contracts.findings import Asset
 from opswire.executor.adapters.http import Http
-from opswire.executor.adapters.remote_processes import Ended, RemoteProcesses
+from opswire.executor.adapters.remote_processes import Ended, RemoteProcesses, looking_after_a_change
 from opswire.executor.adapters.settings import DriverSettings
 from opswire.executor.adapters.ssh import CommandResult, Ssh
 from opswire.executor.adapters.tcp import Tcp
@@ -71,7 +71,10 @@ class ServiceTools:
         if manager == "systemd":
             argv = ["systemctl", verb, "--", unit]
         ended = await self._processes.run(host, argv, OUTPUT_BYTES_MAX, call.on_output)
-        now = await self._settled(lambda: self._units.read(host, unit, manager), lambda now: done(before, now), ended)
+        with looking_after_a_change(verb):
+            now = await self._settled(
+                lambda: self._units.read(host, unit, manager), lambda now: done(before, now), ended
+            )
         if not done(before, now):
             said = plain(" ".join((ended.stdout + ended.stderr).split()), 200)
             raise UnitNotChangedError(f"{unit} on {host.name} is {now.state} after {verb}: {said or now.detail}")
@@ -104,7 +107,8 @@ class ServiceTools:
         if chosen:
             argv = ["supervisorctl", verb, *(member.unit for member in chosen)]
             ended = await self._processes.run(host, argv, OUTPUT_BYTES_MAX, call.on_output)
-            members = await self._units.group(host, group)
+            with looking_after_a_change(verb):
+                members = await self._units.group(host, group)
             if sum(map(_lives, members)) != wanted:
                 result = CommandResult(ended.exit_status, ended.stdout, ended.stderr)
                 raise UnitNotChangedError(str(command_failed("supervisorctl", host, result)))

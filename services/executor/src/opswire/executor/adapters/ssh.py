@@ -204,10 +204,16 @@ class Ssh:
 async def start_process(
     connection: asyncssh.SSHClientConnection, host: Asset, command: str
 ) -> asyncssh.SSHClientProcess[bytes]:
-    """Start a command line whose arguments are quoted already. Raises ToolError."""
+    """Start a command line whose arguments are quoted already.
+
+    Raises ToolError where the host refused, and ConnectionBrokenError where it may have begun it.
+    """
     try:
         return await connection.create_process(command, encoding=None, stdin=asyncssh.DEVNULL)
     except (asyncssh.Error, OSError) as error:
+        unopened = isinstance(error, asyncssh.ChannelOpenError) and error.code == asyncssh.OPEN_CONNECT_FAILED
+        if connection.is_closed() and not unopened:
+            raise connection_broke(host, error) from error
         raise ToolError(f"{host.name} did not start the command: {_reason(error)}") from error
 
 
