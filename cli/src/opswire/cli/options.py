@@ -20,3 +20,11 @@ Key = Annotated[
 ]
 
 STATE_DIR_DEFAULT = Path(".opswire")
+
+
+def broker_at(state_dir: Path) -> str:
+    """The broker's URL: what `OPSWIRE_NATS_URL` says, or where `up` started one here. Raises NotRunningError."""
+    from opswire.cli.state import StateDir as Directory  # loaded where a command needs it, for the start of the others
+    from opswire.cli.state import broker_url
+
+    return broker_url(Directory(state_dir))

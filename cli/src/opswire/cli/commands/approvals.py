@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from opswire.cli.commands.requests import RequestKey
 from opswire.cli.console import reporting, run, terminal, write_json
-from opswire.cli.options import STATE_DIR_DEFAULT, Json, Key, StateDir
+from opswire.cli.options import STATE_DIR_DEFAULT, Json, Key, StateDir, broker_at
 
 if TYPE_CHECKING:
     from opswire.cli.approvals import Asked, Decision
@@ -39,7 +39,7 @@ def list_approvals(
         from opswire.cli.views.approvals import print_list
 
         async def work() -> list[Asked]:
-            async with connected(_url(state_dir)) as bus:
+            async with connected(broker_at(state_dir)) as bus:
                 return await read_waiting(bus, everything)
 
         found, now_ns = run(work()), time.time_ns()
@@ -57,8 +57,10 @@ def show(request: RequestKey, state_dir: StateDir = STATE_DIR_DEFAULT, as_json: 
         _show(asked, as_json)
 
 
-@app.command("approve")
-def approve(
+@app.command("deny", help="Show the plan, ask, and sign that it may not run. One no outweighs every yes.")
+@app.command("approve", help="Show the plan, ask, and sign that exactly this may run.")
+def decide_upon(
+    context: typer.Context,
     request: RequestKey,
     key: Key = None,
     note: Note = "",
@@ -68,25 +70,22 @@ def approve(
     state_dir: StateDir = STATE_DIR_DEFAULT,
     as_json: Json = False,
 ) -> None:
-    """Show the plan, ask, and sign that exactly this may run."""
+    """Sign a word on a plan; which one is the command's name."""
+    decision: Decision = "approve" if context.command.name == "approve" else "deny"
     with reporting(as_json):
-        _decide("approve", request, key, note, yes, digest, wait_s, state_dir, as_json)
+        from opswire.cli.approvals import check_digest
+        from opswire.cli.seeds import read_seed
 
-
-@app.command("deny")
-def deny(
-    request: RequestKey,
-    key: Key = None,
-    note: Note = "",
-    yes: Yes = False,
-    digest: Digest = None,
-    wait_s: Wait = 5.0,
-    state_dir: StateDir = STATE_DIR_DEFAULT,
-    as_json: Json = False,
-) -> None:
-    """Show the plan, ask, and sign that it may not run. One no outweighs every yes."""
-    with reporting(as_json):
-        _decide("deny", request, key, note, yes, digest, wait_s, state_dir, as_json)
+        seed = read_seed(key)
+        _check_consent(yes, digest, as_json)
+        asked = _read(state_dir, request)
+        if digest is not None:
+            check_digest(asked, digest)
+        if digest is None or not yes:
+            _show(asked, as_json=False)
+        if not yes:
+            _ask(decision, asked)
+        _say(decision, asked, seed, note, wait_s, state_dir, as_json)
 
 
 @app.command("watch")
@@ -100,7 +99,7 @@ def watch(state_dir: StateDir = STATE_DIR_DEFAULT, as_json: Json = False) -> Non
         from opswire.cli.views.approvals import line
 
         async def work() -> None:
-            async with connected(_url(state_dir)) as bus:
+            async with connected(broker_at(state_dir)) as bus:
                 async for asked in watching(bus):
                     if as_json:
                         sys.stdout.write(json.dumps(asked.as_json(time.time_ns())) + "\n")
@@ -111,20 +110,13 @@ def watch(state_dir: StateDir = STATE_DIR_DEFAULT, as_json: Json = False) -> Non
         run(work())
 
 
-def _url(state_dir: Path) -> str:
-    from opswire.cli.state import StateDir as Directory
-    from opswire.cli.state import broker_url
-
-    return broker_url(Directory(state_dir))
-
-
 def _read(state_dir: Path, request: str) -> Asked:
     from opswire.cli.approvals import read_asked
     from opswire.cli.bus import connected
     from opswire.cli.values import request_key
 
     async def work() -> Asked:
-        async with connected(_url(state_dir)) as bus:
+        async with connected(broker_at(state_dir)) as bus:
             return await read_asked(bus, *request_key(request))
 
     return run(work())
@@ -139,34 +131,13 @@ def _show(asked: Asked, as_json: bool) -> None:
         print_asked(terminal(), asked, time.time_ns())
 
 
-def _decide(
-    decision: Decision,
-    request: str,
-    key: Path | None,
-    note: str,
-    yes: bool,
-    digest: str | None,
-    wait_s: float,
-    state_dir: Path,
-    as_json: bool,
-) -> None:
-    from opswire.cli.approvals import check_digest, decide, decided
+def _say(decision: Decision, asked: Asked, seed: str, note: str, wait_s: float, state_dir: Path, as_json: bool) -> None:
+    from opswire.cli.approvals import decide, decided
     from opswire.cli.bus import connected
-    from opswire.cli.seeds import read_seed
     from opswire.cli.views.approvals import print_said
 
-    seed = read_seed(key)
-    _check_consent(yes, digest, as_json)
-    asked = _read(state_dir, request)
-    if digest is not None:
-        check_digest(asked, digest)
-    if digest is None or not yes:
-        _show(asked, as_json=False)
-    if not yes:
-        _ask(decision, asked)
-
     async def work() -> Any:
-        async with connected(_url(state_dir)) as bus:
+        async with connected(broker_at(state_dir)) as bus:
             given = await decide(bus, asked, seed, decision, note)
             return given, await decided(bus, asked, wait_s)
 

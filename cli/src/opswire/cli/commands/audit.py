@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from opswire.cli.console import reporting, run, terminal, write_json
-from opswire.cli.options import STATE_DIR_DEFAULT, Json, StateDir
+from opswire.cli.options import STATE_DIR_DEFAULT, Json, StateDir, broker_at
 
 if TYPE_CHECKING:
     from opswire.cli.audit import Recorded
@@ -17,13 +17,6 @@ Anchors = Annotated[
     Path | None,
     typer.Option("--anchors", help="The directory of anchors and marks; audit in the state directory when not given."),
 ]
-
-
-def _url(state_dir: Path) -> str:
-    from opswire.cli.state import StateDir as Directory
-    from opswire.cli.state import broker_url
-
-    return broker_url(Directory(state_dir))
 
 
 @app.command("list")
@@ -37,7 +30,7 @@ def list_entries(
         from opswire.cli.audit import trail_at
 
         async def work() -> list[Recorded]:
-            async with trail_at(_url(state_dir)) as trail:
+            async with trail_at(broker_at(state_dir)) as trail:
                 return await trail.newest(limit)
 
         _show(run(work()), as_json)
@@ -59,7 +52,7 @@ def show_request(
         prefix = f"opswire.v1.{source}.{request_id}."
 
         async def work() -> list[Recorded]:
-            async with trail_at(_url(state_dir)) as trail:
+            async with trail_at(broker_at(state_dir)) as trail:
                 return [one async for one in trail.entries() if one.entry.subject.startswith(prefix)]
 
         found = run(work())
@@ -82,7 +75,7 @@ def export(
         from opswire.cli.audit import trail_at
 
         async def work() -> None:
-            async with trail_at(_url(state_dir)) as trail:
+            async with trail_at(broker_at(state_dir)) as trail:
                 async for one in trail.entries(first):
                     sys.stdout.write(json.dumps(one.as_json(), separators=(",", ":")) + "\n")
 
@@ -97,7 +90,7 @@ def verify(anchors: Anchors = None, state_dir: StateDir = STATE_DIR_DEFAULT, as_
         from opswire.cli.views.audit import print_report
 
         async def work() -> Any:
-            async with trail_at(_url(state_dir)) as trail:
+            async with trail_at(broker_at(state_dir)) as trail:
                 return await trail.verify(audit_directory(state_dir, anchors))
 
         report = run(work())
@@ -125,7 +118,7 @@ def accept_loss(
         from opswire.cli.audit import audit_directory, trail_at
 
         async def work() -> Any:
-            async with trail_at(_url(state_dir)) as trail:
+            async with trail_at(broker_at(state_dir)) as trail:
                 directory = audit_directory(state_dir, anchors)
                 return await trail.accept_losses(directory, person or getpass.getuser(), reason)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from opswire.cli.console import reporting, run, terminal, write_json
-from opswire.cli.options import STATE_DIR_DEFAULT, Json, Key, StateDir
+from opswire.cli.options import STATE_DIR_DEFAULT, Json, Key, StateDir, broker_at
 
 if TYPE_CHECKING:
     from opswire.cli.modes import Mode, Told
@@ -20,14 +20,7 @@ Reason = Annotated[str, typer.Option("--reason", help="Why, for those who read i
 def show(state_dir: StateDir = STATE_DIR_DEFAULT, as_json: Json = False) -> None:
     """The mode, who changed it last, when and why."""
     with reporting(as_json):
-        from opswire.cli.bus import connected
-        from opswire.cli.modes import read_mode
-
-        async def work() -> Told:
-            async with connected(_url(state_dir)) as bus:
-                return await read_mode(bus)
-
-        _print(run(work()), as_json)
+        _print(_read(state_dir), as_json)
 
 
 @app.command("stop")
@@ -42,15 +35,9 @@ def read_only(
 ) -> None:
     """Begin nothing that changes anything, within a second. Needs no key, unless everything is stopped."""
     with reporting(as_json):
-        from opswire.cli.bus import connected
-        from opswire.cli.modes import read_mode
         from opswire.cli.seeds import read_seed
 
-        async def work() -> Told:
-            async with connected(_url(state_dir)) as bus:
-                return await read_mode(bus)
-
-        told = run(work())
+        told = _read(state_dir)
         is_milder = told.changed is not None and told.changed.mode == "stopped"
         seed = read_seed(key) if is_milder or key is not None else None
     _change("read_only", reason, seed, state_dir, as_json)
@@ -66,6 +53,17 @@ def normal(
 
         seed = read_seed(key)
     _change("normal", reason, seed, state_dir, as_json)
+
+
+def _read(state_dir: Path) -> Told:
+    from opswire.cli.bus import connected
+    from opswire.cli.modes import read_mode
+
+    async def work() -> Told:
+        async with connected(broker_at(state_dir)) as bus:
+            return await read_mode(bus)
+
+    return run(work())
 
 
 def _check_signature(told: Told, state_dir: Path, as_json: bool) -> None:
@@ -87,7 +85,7 @@ def _change(mode: Mode, reason: str, seed: str | None, state_dir: Path, as_json:
         from opswire.cli.modes import change_mode
 
         async def work() -> Told:
-            async with connected(_url(state_dir)) as bus:
+            async with connected(broker_at(state_dir)) as bus:
                 return await change_mode(bus, mode, reason, seed)
 
         told = run(work())
@@ -110,10 +108,3 @@ def _print(told: Told, as_json: bool) -> None:
     console.print(f"{told.changed.mode.replace('_', '-')} since {clock(told.at_ns)}, by {who}", markup=False)
     if told.changed.reason:
         console.print(visible(told.changed.reason))
-
-
-def _url(state_dir: Path) -> str:
-    from opswire.cli.state import StateDir as Directory
-    from opswire.cli.state import broker_url
-
-    return broker_url(Directory(state_dir))

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from opswire.cli.console import reporting, run, terminal, write_json
-from opswire.cli.options import STATE_DIR_DEFAULT, Json, StateDir
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from opswire.cli.options import STATE_DIR_DEFAULT, Json, StateDir, broker_at
 
 app = typer.Typer(no_args_is_help=True, help="Messages that could not be handled: look at them, drive them again.")
 ParkedId = Annotated[str, typer.Argument(metavar="ID", help="The parked id or its first characters.")]
-
-
-def _url(state_dir: Path) -> str:
-    from opswire.cli.state import StateDir as Directory
-    from opswire.cli.state import broker_url
-
-    return broker_url(Directory(state_dir))
 
 
 @app.command("list")
@@ -39,7 +29,7 @@ def list_parked(
         async def work() -> tuple[list[Any], int]:
             newest: deque[Any] = deque(maxlen=limit)
             total = 0
-            async with connected(_url(state_dir)) as bus:
+            async with connected(broker_at(state_dir)) as bus:
                 async for record in read_parked(bus):
                     newest.append(record)
                     total += 1
@@ -61,7 +51,7 @@ def show_parked(parked_id: ParkedId, state_dir: StateDir = STATE_DIR_DEFAULT, as
         from opswire.cli.views.parked import print_one
 
         async def work() -> tuple[Any, str | None]:
-            async with connected(_url(state_dir)) as bus:
+            async with connected(broker_at(state_dir)) as bus:
                 record = await find_parked(bus, parked_id)
                 return record, await redriven_as(bus, record)
 
@@ -84,7 +74,7 @@ def redrive(
         from opswire.cli.building import read_bytes
 
         fixed = None if file is None else read_bytes(file)
-        result = run(_redrive(_url(state_dir), parked_id, fixed))
+        result = run(_redrive(broker_at(state_dir), parked_id, fixed))
         if as_json:
             write_json(result)
         elif "request_id" in result:
