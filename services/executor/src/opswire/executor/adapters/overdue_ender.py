@@ -11,12 +11,16 @@ import time
 
 from opswire.chassis.errors import OpswireError, RetryableError
 from opswire.chassis.logs import get_logger
+from opswire.chassis.publisher import BrokerAwayError, PublishTimeoutError
 from opswire.chassis.sending import Sender
 from opswire.chassis.stages import Stage
 from opswire.chassis.telemetry import recorded_if_sent, root
+from opswire.contracts.failure import Failure
 from opswire.contracts.findings import Mark
 from opswire.contracts.request_finished import RequestFinished
+from opswire.contracts.request_finished.endings import ended
 from opswire.contracts.routes import REQUEST_FINISHED
+from opswire.contracts.types import FinishStatus
 from opswire.executor.adapters.open_requests import OpenRequest, OpenRequests
 from opswire.executor.usecases.expire import expired
 from opswire.executor.usecases.proceed import Proceed
@@ -36,13 +40,25 @@ class OverdueEnder:
         self._looking: dict[Key, asyncio.Task[None]] = {}
 
     async def end_overdue(self) -> None:
-        """Publish `expired` for every open request past its deadline. Raises RetryableError."""
+        """Publish an outcome for every open request past its deadline: one that cannot be ended now holds up no other.
+
+        Raises RetryableError where one is to be tried again, when the others are ended; at once when the broker is away.
+        """
         async with self._lock:
+            again: RetryableError | None = None
             for request in await self._open_requests.overdue(time.time_ns()):
                 # A trace of its own: the tick that led here is of another request, and ends many.
                 key = Key(request.source, request.request_id)
                 with recorded_if_sent(), root(str(key), "end overdue request", Stage.EXECUTOR_COMPUTE):
-                    await self._end(key, request)
+                    try:
+                        await self._end(key, request)
+                    except (BrokerAwayError, PublishTimeoutError):
+                        raise
+                    except RetryableError as error:
+                        get_logger().info("overdue request not ended yet", overdue=str(key), reason=str(error))
+                        again = again or error
+            if again is not None:
+                raise again
 
     async def _end(self, key: Key, request: OpenRequest) -> None:
         outcome = await self._outcome(key, request)
@@ -56,9 +72,18 @@ class OverdueEnder:
     async def _outcome(self, key: Key, request: OpenRequest) -> RequestFinished | None:
         now_ns = time.time_ns()
         mark = Mark(service="executor", received_ns=now_ns, sent_ns=now_ns)
-        if await self._proceed.has_nothing_to_settle(key):
-            return expired(request.request_id, request.accepted_ns, time.time_ns())
-        return await self._proceed.when_overdue(key, lambda: mark)
+        try:
+            if await self._proceed.has_nothing_to_settle(key):
+                return expired(request.request_id, request.accepted_ns, time.time_ns())
+            return await self._proceed.when_overdue(key, lambda: mark)
+        except RetryableError:
+            raise
+        except OpswireError as error:
+            # Trying again would find the same for ever: what stands on record, a person must look at.
+            get_logger().error("overdue request cannot be settled", overdue=str(key), reason=str(error))
+            detail = f"It could not be settled by the executor, look at what was begun: {error}"[:1_000]
+            failure = Failure(status=FinishStatus.NEEDS_HUMAN, code=error.code, detail=detail)
+            return ended(request.request_id, failure, request.accepted_ns, time.time_ns(), mark=mark)
 
     async def look_again(self) -> None:
         """Go on with every request that people were asked about, where their words are enough by now.
