@@ -1,7 +1,8 @@
 """Which requests were accepted and have no outcome, read from the facts themselves.
 
 Acceptances and outcomes are followed in batches and by their headers alone, 12 microseconds a message; a body is read
-only for a request that is still open, for its deadline. The first reading goes back a day, the longest deadline.
+only for a request that is still open, for its deadline. The first reading goes back a day, the longest deadline; what
+waits for people may be older, and is looked for among what they were asked.
 """
 
 from __future__ import annotations
@@ -26,8 +27,12 @@ from opswire.contracts.approval_requested import ApprovalRequested
 from opswire.contracts.request_submitted import RequestSubmitted
 from opswire.contracts.routes import APPROVAL_DECIDED, APPROVAL_REQUESTED, FACTS, REQUEST_FINISHED, REQUEST_SUBMITTED
 from opswire.contracts.types import DEADLINE_MS_DEFAULT, DEADLINE_MS_MAX, REQUEST_ID_PATTERN, SOURCE_PATTERN
+from opswire.executor.rules.policy_file import APPROVAL_WINDOW_S_MAX
+from opswire.executor.usecases.ask import DAY_NS
 
 READING_TIMEOUT_S = 60.0
+APPROVALS_BACK_S = APPROVAL_WINDOW_S_MAX + DAY_NS / 1e9 + 60
+"""The longest that people may have to decide, and that a plan may run then."""
 _FOLLOWED = (REQUEST_SUBMITTED, APPROVAL_REQUESTED, APPROVAL_DECIDED, REQUEST_FINISHED)
 
 
@@ -67,6 +72,7 @@ class OpenRequests:
         self._facts = facts
         self._open: dict[tuple[str, str], OpenRequest] = {}
         self._next_sequence: int | None = None
+        self._has_looked_back = False
 
     async def overdue(self, now_ns: int) -> list[OpenRequest]:
         """Open requests whose deadline is not after `now_ns`. Raises RetryableError while the broker is away."""
@@ -128,9 +134,28 @@ class OpenRequests:
 
     async def _follow(self) -> None:
         """Apply what was stored since the last call."""
-        messages = await self._new_messages()
-        if any(consumer_sequence(message.reply) != place for place, message in enumerate(messages, start=1)):
-            raise ConnectionError("a message was lost on the way; read again from the same place")
+        begin_s = time.time() - DEADLINE_MS_MAX / 1000 - 60 if self._next_sequence is None else None
+        messages = await self._messages([route.wildcard for route in _FOLLOWED], begin_s)
+        self._apply(messages)
+        if not self._has_looked_back:
+            await self._look_back()
+            self._has_looked_back = True
+
+    async def _look_back(self) -> None:
+        """Take in what people were asked before the first reading began, and which has no outcome."""
+        wildcards = [APPROVAL_REQUESTED.wildcard, APPROVAL_DECIDED.wildcard]
+        older = OpenRequests(self._client, self._facts)
+        for message in await self._messages(wildcards, time.time() - APPROVALS_BACK_S):
+            _, _, stored_ns = ack_metadata(message.reply)
+            _, _, source, request_id, _, *rest = message.subject.split(".")
+            if (source, request_id) not in self._open:
+                older._open.setdefault((source, request_id), OpenRequest(source, request_id, stored_ns))
+                older._asked((source, request_id), stored_ns, *rest)
+        for (source, request_id), request in older._open.items():
+            if await self._facts.read_message(REQUEST_FINISHED.subject(source=source, request_id=request_id)) is None:
+                self._open[source, request_id] = request
+
+    def _apply(self, messages: list[Msg]) -> None:
         for message in messages:
             _, sequence, stored_ns = ack_metadata(message.reply)
             self._next_sequence = sequence + 1
@@ -153,7 +178,8 @@ class OpenRequests:
         elif kind == "decided" and int(number) == request.round:
             request.is_decided, request.deadline_ns, request.since_ns = True, None, stored_ns
 
-    async def _new_messages(self) -> list[Msg]:
+    async def _messages(self, wildcards: list[str], begin_s: float | None) -> list[Msg]:
+        """What is stored on these subjects from that time on (seconds since 1970), or since the last reading."""
         found: list[Msg] = []
         everything = asyncio.Event()
 
@@ -165,14 +191,16 @@ class OpenRequests:
         inbox = self._client.new_inbox()
         subscription = await self._client.subscribe(inbox, cb=take, pending_msgs_limit=4_000_000)
         try:
-            if await self._create_consumer(inbox):
+            if await self._create_consumer(inbox, wildcards, begin_s):
                 await asyncio.wait_for(everything.wait(), READING_TIMEOUT_S)
         finally:
             await subscription.unsubscribe()
+        if any(consumer_sequence(message.reply) != place for place, message in enumerate(found, start=1)):
+            raise ConnectionError("a message was lost on the way; read again from the same place")
         return found
 
-    async def _create_consumer(self, inbox: str) -> int:
-        """A short-lived consumer of what is new; answers how many messages it will deliver."""
+    async def _create_consumer(self, inbox: str, wildcards: list[str], begin_s: float | None) -> int:
+        """A short-lived consumer; answers how many messages it will deliver."""
         config: dict[str, Any] = {
             "deliver_subject": inbox,
             "ack_policy": "none",
@@ -180,10 +208,9 @@ class OpenRequests:
             "mem_storage": True,
             "num_replicas": 1,
             "inactive_threshold": int(5e9),
-            "filter_subjects": [route.wildcard for route in _FOLLOWED],
+            "filter_subjects": wildcards,
         }
-        if self._next_sequence is None:
-            begin_s = time.time() - DEADLINE_MS_MAX / 1000 - 60
+        if begin_s is not None:
             begin = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begin_s))
             config |= {"deliver_policy": "by_start_time", "opt_start_time": begin}
         else:

@@ -42,7 +42,8 @@ class OverdueEnder:
     async def end_overdue(self) -> None:
         """Publish an outcome for every open request past its deadline: one that cannot be ended now holds up no other.
 
-        Raises RetryableError where one is to be tried again, when the others are ended; at once when the broker is away.
+        Raises RetryableError where one is to be tried again, when the others are ended; at once where the broker is
+        away.
         """
         async with self._lock:
             again: RetryableError | None = None

@@ -28,6 +28,7 @@ from pydantic import (
 
 CRITICALITIES = ("low", "medium", "high", "critical")
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+APPROVAL_WINDOW_S_MAX = 604_800
 ENVIRONMENTS = ("production", "staging", "development", "test")
 
 Named = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
@@ -252,7 +253,7 @@ class PolicyFile(FilePart):
     """The whole file. `roles` rise: where two rules ask for different ones, the later in the list is asked."""
 
     roles: Annotated[list[RoleName], Field(min_length=1, max_length=16)]
-    approval_window_s: Annotated[int, Field(ge=1, le=604_800)]
+    approval_window_s: Annotated[int, Field(ge=1, le=APPROVAL_WINDOW_S_MAX)]
     environments: dict[Word, Environment] = {}
     windows: Annotated[dict[Named, Window], Field(max_length=100)] = {}
     risks: Annotated[list[RiskRule], Field(max_length=200)] = []
