@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -67,6 +69,20 @@ class Running:
 
     runs: dict[Key, Run] = field(default_factory=dict)
     locks: dict[Key, asyncio.Lock] = field(default_factory=dict)
+    users: Counter[Key] = field(default_factory=Counter)
+
+    @asynccontextmanager
+    async def alone(self, key: Key) -> AsyncIterator[None]:
+        """One at a time for each request. The lock lives as long as somebody holds it or waits for it."""
+        self.users[key] += 1
+        try:
+            async with self.locks.setdefault(key, asyncio.Lock()):
+                yield
+        finally:
+            self.users[key] -= 1
+            if not self.users[key]:
+                del self.users[key]
+                self.locks.pop(key, None)
 
     def end(self, key: Key) -> None:
         """Begin nothing more of this request here, and end the tool that runs."""
@@ -129,19 +145,14 @@ class Proceed:
 
         Raises RetryableError.
         """
-        lock = self.running.locks.setdefault(key, asyncio.Lock())
-        try:
-            async with lock:
-                story = await self.journal.read(key)
-                try:
-                    return await self._next(story, mark)
-                except OpswireError as error:
-                    if error.disposition is not Disposition.REJECT or story.context is None:
-                        raise
-                    return refused(story.context, error, mark())
-        finally:
-            if not lock.locked():
-                self.running.locks.pop(key, None)
+        async with self.running.alone(key):
+            story = await self.journal.read(key)
+            try:
+                return await self._next(story, mark)
+            except OpswireError as error:
+                if error.disposition is not Disposition.REJECT or story.context is None:
+                    raise
+                return refused(story.context, error, mark())
 
     async def has_nothing_to_settle(self, key: Key) -> bool:
         """Whether nobody was asked and nothing was begun: an overdue request of which nothing more can be told."""
