@@ -114,7 +114,7 @@ async def test_ask_prints_sentence_table_times_and_what_next(opswire: CommandLin
     assert "completed  Two hosts." in result.out
     assert "web-02  " in result.out
     assert "asset.list 0.93 by local, risk LOW" in result.out
-    assert "12.5 ms inside (intent 2.0 · assets 3.0 · executor 5.5 · bus 2.0)" in result.out
+    assert "12.5 ms inside (intent 2.0 · assets 3.0 · executor 5.5 · waiting 2.0)" in result.out
     assert "opswire trace ask-2" in result.out
 
 

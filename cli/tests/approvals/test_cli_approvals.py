@@ -69,8 +69,21 @@ async def test_show_tells_an_approval_in_a_line(opswire: CommandLine, client: Cl
     shown = await run(opswire, "show", "facts-1")
     assert shown.status == 0, shown.err
     assert "1 of the role operator until " in shown.out
-    assert f"approve by {dana.public}: go ahead" in shown.out
+    assert "does not count, nobody holds this key: approve: go ahead" in " ".join(shown.out.split())
     assert "granted by dana" in shown.out
+
+
+async def test_show_names_whose_words_count_and_why_others_do_not(
+    opswire: CommandLine, client: Client, dana: Signer
+) -> None:
+    write_people(opswire, dana)
+    others, own = round_of("whose-1"), round_of("whose-2", requester=Asker(id="dana", kind=RequesterKind.HUMAN))
+    for asked in (others, own):
+        await ask_people(client, asked)
+        await run(opswire, "approvals", "approve", asked.request_id, *signing(dana, asked))
+    assert "approve (signed by dana)" in (await run(opswire, "show", "whose-1")).out
+    shown = await run(opswire, "show", "whose-2")
+    assert "does not count, dana asked for it: approve" in " ".join(shown.out.split())
 
 
 async def test_whoever_waits_for_an_outcome_hears_that_people_are_waited_for(
@@ -92,27 +105,34 @@ def test_how_long_is_left(seconds: int, told: str) -> None:
     assert left(seconds * 1_000_000_000, 0) == told
 
 
+def write_people(opswire: CommandLine, dana: Signer) -> None:
+    """The people file of the state directory, with dana as its one operator."""
+    opswire.state_dir.mkdir(exist_ok=True)
+    person = {"name": "dana", "roles": ["operator"], "keys": [{"public": dana.public}]}
+    (opswire.state_dir / "people.yaml").write_text(json.dumps({"people": [person]}), encoding="utf-8")
+
+
 async def test_what_is_denied_counts(opswire: CommandLine, client: Client, dana: Signer) -> None:
     asked = round_of("deny-1")
     sequence = await ask_people(client, asked)
     await decide(client, round_of("unrelated"), "denied")
     result = await run(opswire, "approvals", "deny", "deny-1", *signing(dana, asked), "--note", "not today")
     assert result.status == 0, result.err
-    assert "Denied, signed and stored; executors may not count it: nobody holds this key." in result.out
+    told = "Your no is signed and stored, and does not count by the people.yaml read here: nobody holds this key."
+    assert told in result.out
     assert (await settled(client, asked, sequence, people(dana))).outcome == "denied"
 
 
 async def test_whoever_asked_is_told_at_once_that_their_word_does_not_count(
     opswire: CommandLine, client: Client, dana: Signer
 ) -> None:
-    opswire.state_dir.mkdir(exist_ok=True)
-    person = {"name": "dana", "roles": ["operator"], "keys": [{"public": dana.public}]}
-    (opswire.state_dir / "people.yaml").write_text(json.dumps({"people": [person]}), encoding="utf-8")
+    write_people(opswire, dana)
     own = round_of("own-1", requester=Asker(id="Dana@example.com", kind=RequesterKind.HUMAN))
     sequence = await ask_people(client, own)
     result = await run(opswire, "approvals", "approve", "own-1", *signing(dana, own))
     assert result.status == 0, result.err
-    assert "executors may not count it: dana asked for it." in result.out
+    told = "Your yes is signed and stored, and does not count by the people.yaml read here: dana asked for it."
+    assert told in result.out
     found = await settled(client, own, sequence, people(dana))
     assert [one.code for one in found.refused] == ["requester_is_approver"]
     others = round_of("own-2", people_needed=2)
@@ -298,5 +318,5 @@ async def test_on_a_terminal_the_plan_is_shown_and_asked_about(
     assert (await settled(client, asked, sequence, people(dana))).outcome == "waiting"
     status, said = await asyncio.to_thread(on_a_terminal, opswire, "y", *arguments)
     assert status == 0, said
-    assert "Approved" in said
+    assert "Your yes is signed and stored" in said
     assert (await settled(client, asked, sequence, people(dana))).outcome == "granted"

@@ -124,4 +124,6 @@ def _object(body: bytes) -> dict[str, Any]:
 def _refused(error: ValidationError, advice: str = "see the message's schema in contracts/schemas") -> UsageError:
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
+    if place == "deadline_ms":
+        advice = "from 100ms to 24h: --deadline 30s, or deadline_ms in the file"
     return UsageError(f"this is no request: {f'{place}: ' if place else ''}{first['msg']}", advice)

@@ -15,7 +15,8 @@ from opswire.cli.http import ServiceClient
 from opswire.cli.state import StateDir
 
 POLL_S = 0.5
-CANARY_ADVICE = "start the cache service with OPSWIRE_CANARY_INTERVAL_S=10 and OPSWIRE_ASSETS_URL"
+CANARY_ADVICE = "start it with OPSWIRE_CANARY_INTERVAL_S=30 (elsewhere than under `opswire up` OPSWIRE_ASSETS_URL too)"
+WARM_ADVICE = "opswire cache warm FILE or --recent 50; OPSWIRE_WARM_FILE names the list that is meant without either"
 
 
 def client_of(state: StateDir) -> ServiceClient:
@@ -92,7 +93,10 @@ def warm(
     body |= {} if recent is None else {"recent": recent}
     body |= {"resume": True} if resume else {}
     client = client_of(state)
-    found: dict[str, Any] = client.call("POST", "/cache/warm", body=json.dumps(body).encode())
+    try:
+        found: dict[str, Any] = client.call("POST", "/cache/warm", body=json.dumps(body).encode())
+    except UsageError as error:
+        raise UsageError(str(error), WARM_ADVICE) from error
     while wait and found["state"] == "running":
         report(found)
         time.sleep(POLL_S)

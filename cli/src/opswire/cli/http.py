@@ -11,6 +11,8 @@ from typing import Any
 from opswire.cli.errors import CommandError, NotFoundError, NotRunningError, UsageError
 
 TIMEOUT_S = 60.0
+ADVICE = {"assets": "opswire assets list"}
+"""Where to look for what is not found, by the first part of the path."""
 
 
 class ServiceClient:
@@ -40,16 +42,16 @@ class ServiceClient:
             with self._opener.open(request, timeout=TIMEOUT_S) as answer:
                 content = answer.read()
         except urllib.error.HTTPError as error:
-            raise _refusal(error.code, error.read()) from error
+            raise _refusal(error.code, error.read(), ADVICE.get(path.split("/")[1], "")) from error
         except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
             raise NotRunningError(f"no service answers at {self._base_url}", "opswire status") from error
         return json.loads(content) if content else None
 
 
-def _refusal(status: int, body: bytes) -> CommandError:
+def _refusal(status: int, body: bytes, advice: str) -> CommandError:
     sentence = _sentence(body) or f"the service answers {status}"
     if status == 404:
-        return NotFoundError(sentence)
+        return NotFoundError(sentence, advice)
     if status in (401, 403):
         return CommandError(f"the service refuses the token: {sentence}", "the --state-dir of the running Opswire")
     return UsageError(sentence) if 400 <= status < 500 else CommandError(sentence, "opswire doctor")

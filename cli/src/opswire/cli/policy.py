@@ -45,7 +45,7 @@ def ask_policy(action: str, environment: dict[str, str], question: object = None
         raise CommandError(f"{MODULE} ended with status {done.returncode}", "see the lines above")
     found: dict[str, Any] = json.loads(done.stdout)
     if "error" in found:
-        raise UsageError(found["error"]["message"], found["error"]["advice"])
+        raise UsageError(found["error"]["message"].replace("Value error, ", ""), found["error"]["advice"])
     return found
 
 

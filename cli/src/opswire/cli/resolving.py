@@ -1,4 +1,7 @@
-"""Settling a step of which nobody knew whether it had done its work: a person looked, and signs what was found."""
+"""Settling a step of which nobody knew whether it had done its work: a person looked, and signs what was found.
+
+And whose signature each signed fact of a request bears.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from opswire.chassis.nkey import public_of, sign
 from opswire.chassis.statements import resolution_statement
 from opswire.cli.bus import Bus, ConflictError, Stored
 from opswire.cli.errors import CommandError, NotFoundError, UsageError
-from opswire.cli.facts import fact_name
+from opswire.cli.facts import body_of, fact_name
 from opswire.cli.policy import ask_policy
 from opswire.cli.sending import send
 from opswire.cli.values import shown_key
@@ -46,12 +49,10 @@ async def resolve(
         raise NotFoundError(f"there is no request {source}/{request_id}", "SOURCE/REQUEST_ID where it is another's")
     unknown = [step.number for step in unknown_steps(facts)]
     if number is None and len(unknown) != 1:
-        told = (
-            f"the outcome of {len(unknown)} of its steps is unknown"
-            if unknown
-            else "no outcome of its steps is unknown"
-        )
-        raise UsageError(f"{key}: {told}", f"--step {'|'.join(map(str, unknown)) or 'NUMBER'}; opswire show {key}")
+        if not unknown:
+            raise UsageError(f"{key}: no outcome of its steps is unknown", f"opswire show {key}")
+        told = f"the outcome of {len(unknown)} of its steps is unknown"
+        raise UsageError(f"{key}: {told}", f"--step {'|'.join(map(str, unknown))}; opswire show {key}")
     chosen = number if number is not None else unknown[0]
     if chosen not in unknown:
         raise UsageError(f"{key}: the outcome of step {chosen} is not unknown", f"opswire show {key}")
@@ -85,12 +86,12 @@ async def _settled(bus: Bus, subject: str) -> str:
 
 
 def signatures_of(facts: list[Stored], source: str, environment: dict[str, str]) -> dict[int, dict[str, Any]]:
-    """Whose signature each resolution bears, or why it does not count, by its place in the stream.
+    """Whose signature each approval and resolution bears, or why it does not count, by its place in the stream.
 
     As executors saw it: by the people of the files that are read here, at the moment in which it was stored.
     """
     found: dict[int, dict[str, Any]] = {}
-    questions: dict[int, dict[str, Any]] = {}
+    questions = _about_approvals(facts, source)
     for fact in facts:
         if not _is_resolution(fact):
             continue
@@ -108,6 +109,21 @@ def signatures_of(facts: list[Stored], source: str, environment: dict[str, str])
             resolution = record.model_dump(mode="json", exclude_none=True)
             questions[fact.sequence] = {"source": source, "resolution": resolution, "at_ns": fact.at_ns}
     return found | _asked(questions, environment)
+
+
+def _about_approvals(facts: list[Stored], source: str) -> dict[int, dict[str, Any]]:
+    """What to ask about each approval: the round it speaks of, what it says, and when it was stored."""
+    rounds: dict[str, object] = {}
+    questions: dict[int, dict[str, Any]] = {}
+    for fact in facts:
+        parts = fact_name(fact).split(".")
+        if parts[0] == "approval" and parts[2:] == ["requested"]:
+            rounds[parts[1]] = body_of(fact)
+        elif parts[0] == "approval" and parts[2:3] == ["given"] and parts[1] in rounds:
+            questions[fact.sequence] = {
+                "source": source, "asked": rounds[parts[1]], "given": body_of(fact), "at_ns": fact.at_ns
+            }  # fmt: skip
+    return questions
 
 
 def _is_resolution(fact: Stored) -> bool:

@@ -9,6 +9,7 @@ import time
 from opswire.cli.errors import UsageError
 
 CLI_SOURCE = "cli"
+ADVICE_REQUEST = "up to 64 letters, digits, - and _; SOURCE/REQUEST_ID for another upstream's"
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
 
 
@@ -36,8 +37,10 @@ def request_key(text: str) -> tuple[str, str]:
 
     source, _, request_id = text.rpartition("/")
     source = source or CLI_SOURCE
-    if not re.fullmatch(SOURCE_PATTERN, source) or not re.fullmatch(REQUEST_ID_PATTERN, request_id):
-        raise UsageError(f"{text!r} is no request", "write REQUEST_ID, or SOURCE/REQUEST_ID for another upstream's")
+    if not re.fullmatch(SOURCE_PATTERN, source):
+        raise UsageError(f"{source!r} is no upstream's name", "up to 32 small letters, digits and -, such as chat-bot")
+    if not re.fullmatch(REQUEST_ID_PATTERN, request_id):
+        raise UsageError(f"{request_id!r} is no request id", ADVICE_REQUEST)
     return source, request_id
 
 

@@ -18,7 +18,8 @@ app = typer.Typer(
 def new(
     name: Annotated[str, typer.Argument(help="Whose key it is, as it is to stand in people.yaml.")],
     role: Annotated[
-        list[str] | None, typer.Option("--role", help="A role of the entry; may be given more than once.")
+        list[str] | None,
+        typer.Option("--role", help="A role of the entry, more than once for several; default: operator."),
     ] = None,
     file: Annotated[Path | None, typer.Option("--file", help="Where the seed goes; default: keys/NAME.seed.")] = None,
     state_dir: StateDir = STATE_DIR_DEFAULT,
@@ -29,6 +30,7 @@ def new(
         import re
 
         from opswire.cli.errors import UsageError
+        from opswire.cli.policy import rule_environment
         from opswire.cli.seeds import SEED_VARIABLE, make_key, people_entry
         from opswire.cli.state import StateDir as Directory
 
@@ -47,7 +49,9 @@ def new(
         console.print(
             f"The seed is in {path}, for your eyes only. To sign with it: export {SEED_VARIABLE}={path}", markup=False
         )
-        console.print("This entry goes into people.yaml (OPSWIRE_PEOPLE_FILE), under people:", markup=False)
+        directory = Directory(state_dir)
+        people = rule_environment(directory, {}).get("OPSWIRE_PEOPLE_FILE", directory.path / "people.yaml")
+        console.print(f"This entry goes into {people}, below the line `people:`", markup=False)
         terminal().print(entry, markup=False, end="")
 
 

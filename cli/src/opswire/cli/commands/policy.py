@@ -65,10 +65,12 @@ def explain(
     kind: Annotated[str | None, typer.Option(help="human or service.")] = None,
     source: Annotated[str | None, typer.Option(help="At which upstream.")] = None,
     intent: Annotated[str | None, typer.Option(help="Such as service.restart.")] = None,
-    tool: Annotated[str | None, typer.Option(help="Such as ssh.unit_restart.")] = None,
-    effect: Annotated[str | None, typer.Option(help="none, read, write or destroy.")] = None,
+    tool: Annotated[str | None, typer.Option(help="Such as service.restart.")] = None,
+    effect: Annotated[str | None, typer.Option(help="none, read, write or destroy; default: write.")] = None,
     risk: Annotated[str | None, typer.Option(help="LOW, MEDIUM, HIGH or CRITICAL: the tool's.")] = None,
-    environment: Annotated[str | None, typer.Option(help="The assets' environment.")] = None,
+    environment: Annotated[
+        str | None, typer.Option(help="The assets' environment; default: production, as any unknown name.")
+    ] = None,
     criticality: Annotated[str | None, typer.Option(help="low, medium, high or critical.")] = None,
     asset_type: Annotated[str | None, typer.Option("--asset-type", help="Such as host or service.")] = None,
     targets: Annotated[int | None, typer.Option(min=0, max=200, help="How many assets.")] = None,

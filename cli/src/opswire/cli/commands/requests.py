@@ -162,6 +162,7 @@ def _trace_store(state_dir: Path) -> Path:
 def _see_through(submission: Submission, state_dir: Path, as_json: bool) -> Outcome:
     from opswire.cli.bus import connected
     from opswire.cli.submission import see_through
+    from opswire.cli.values import shown_key
 
     url, store = _broker(state_dir), _trace_store(state_dir)
 
@@ -173,8 +174,14 @@ def _see_through(submission: Submission, state_dir: Path, as_json: bool) -> Outc
         return run(work(None))
     from opswire.cli.views.outcome import following
 
-    with following(terminal(error=True), submission) as progress:
-        return run(work(progress))
+    try:
+        with following(terminal(error=True), submission) as progress:
+            return run(work(progress))
+    except KeyboardInterrupt:
+        key = shown_key(submission.source, submission.request_id)
+        told = f"Not waited for any longer; the request goes on: opswire show {key}, opswire cancel {key} ends it"
+        terminal(error=True).print(told, markup=False)
+        raise
 
 
 def _accept(submission: Submission, state_dir: Path, as_json: bool) -> None:

@@ -53,7 +53,7 @@ def line(asked: Asked, now_ns: int) -> Text:
     told = Text.assemble((asked.key, "bold"), "  ", (state, "bold yellow" if state == "waiting" else ""))
     if state == "waiting":
         told.append(f", {left(request.expires_ns, now_ns)} left")
-    told.append(f"; needs {request.people_needed} {request.role}, {len(asked.given)} said so far")
+    told.append(f"; needs {request.people_needed} {request.role}, {len(asked.given)} signed so far")
     steps, plural = len(request.plan.steps), "" if changes == 1 else "s"
     told.append(f"; {steps} step{'' if steps == 1 else 's'}, {changes} change{plural}\n    ")
     told.append_text(visible(f"{request.requester.id} ({request.requester.kind.value})")).append(": ")
@@ -68,15 +68,15 @@ def print_asked(console: Console, asked: Asked, now_ns: int) -> None:
     _field(console, "in words", visible(request.text, margin=MARGIN))
     _field(console, "intent", Text(request.plan.intent.value))
     _field(
-        console, "needs", Text(f"{request.people_needed} of the role {request.role}; {len(asked.given)} said so far")
+        console, "needs", Text(f"{request.people_needed} of the role {request.role}; {len(asked.given)} signed so far")
     )
     for reason in request.reasons:
         _field(console, "why", visible(reason, margin=MARGIN))
-    _field(
-        console,
-        "left",
-        Text(f"{left(request.expires_ns, now_ns)} to decide; {left(request.deadline_ns, now_ns)} for all of it"),
-    )
+    if asked.state(now_ns) == "waiting":
+        remaining = f"{left(request.expires_ns, now_ns)} to decide; {left(request.deadline_ns, now_ns)} for all of it"
+        _field(console, "left", Text(remaining))
+    elif asked.decided is not None and asked.decided.people:
+        _field(console, f"{asked.decided.outcome} by", visible(", ".join(asked.decided.people)))
     _field(console, "targets", Text(str(len(request.targets))))
     names: dict[str, str] = {}
     for target in request.targets:
@@ -140,13 +140,16 @@ def print_said(
 ) -> None:
     """What one's word led to; where nothing is decided yet, what it is worth."""
     said = "Approved" if decision == "approve" else "Denied"
+    signed = f"Your {'yes' if decision == 'approve' else 'no'} is signed and stored"
     if decided is not None:
         people = f" by {', '.join(decided.people)}" if decided.people else ""
         console.print(Text(f"{said}. The plan is {decided.outcome}{people}."))
     elif counts is not None and counts["person"] is None:
-        told = Text(f"{said}, signed and stored; executors may not count it: ").append_text(visible(counts["sentence"]))
+        told = Text(f"{signed}, and does not count by the people.yaml read here: ").append_text(
+            visible(counts["sentence"])
+        )
         console.print(told.append("."))
     else:
         more = " Another person must approve too." if asked.request.people_needed > 1 and decision == "approve" else ""
-        console.print(Text(f"{said}, signed and stored; not decided yet.{more}"))
+        console.print(Text(f"{signed}; nothing is decided yet.{more}"))
     console.print(Text(f"see: opswire show {asked.key}", style="dim"))

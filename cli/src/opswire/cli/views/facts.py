@@ -95,7 +95,7 @@ def _approval_gist(what: str, body: Any) -> str:
         return f"{body['people_needed']} of the role {body['role']} until {clock(body['expires_ns'])}: {reasons}"
     if what == "given":
         note = f": {body['note']}" if body.get("note") else ""
-        return f"{body['decision']} by {body['approver']}{note}"
+        return f"{body['decision']}{note}"
     people = f" by {', '.join(body['people'])}" if body.get("people") else ""
     return f"{body['outcome']}{people} {body.get('code') or ''} {body.get('reason', '')}".rstrip()
 

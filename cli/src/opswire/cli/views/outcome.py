@@ -20,7 +20,8 @@ ROWS_SHOWN_MAX = 50
 COLUMN_CHARACTERS_MIN = 24
 COMMAND = "opswire "
 _STYLES = {"completed": "bold green", "needs_clarification": "bold yellow", "needs_human": "bold yellow"}
-_TIMINGS = ("intent", "assets", "executor", "bus")
+_TIMINGS = {"intent": "intent", "assets": "assets", "executor": "executor", "bus": "waiting"}
+"""A timing and its label. What no service held is `bus` in the message: streams, publishing, and people."""
 
 
 @contextmanager
@@ -102,7 +103,7 @@ def fitting(filled: Sequence[bool], widths: Sequence[int], total: int) -> list[i
 
 def _account(outcome: Outcome) -> str:
     timings = outcome.finished.get("timings") or {}
-    parts = " · ".join(f"{name} {timings[name]:.1f}" for name in _TIMINGS if timings.get(name))
+    parts = " · ".join(f"{label} {timings[name]:.1f}" for name, label in _TIMINGS.items() if timings.get(name))
     intent = outcome.finished.get("intent")
     meaning = (
         f"{intent['name']} {intent['confidence']:.2f} by {intent['source']}, risk {intent['risk']}" if intent else ""

@@ -75,4 +75,6 @@ def print_verdict(console: Console, found: dict[str, Any]) -> None:
         able = ", ".join(found["able"]) or "nobody of people.yaml"
         asking = f" ({found['asking']} asks, and does not count)" if found["asking"] else ""
         console.print(Text("  could approve: ", "dim").append_text(visible(able + asking)))
+        if len(found["able"]) < found["people"]:
+            console.print(Text("  these are too few: as people.yaml is, it cannot be approved", "bold yellow"))
     console.print(Text(f"policy {found['version'][:VERSION_CHARACTERS]}", "dim"))
