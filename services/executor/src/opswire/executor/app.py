@@ -58,6 +58,7 @@ from opswire.executor.usecases.kept_results import Kept, KeptResults
 from opswire.executor.usecases.proceed import Proceed
 from opswire.executor.usecases.propose import ProposeByModel
 from opswire.executor.usecases.summarise_by_model import SummariseByModel
+from opswire.executor.usecases.summarise_ends import SummariseEnds
 from opswire.executor.wiring import Wiring
 from prometheus_client import Counter
 
@@ -81,7 +82,8 @@ def create_app(settings: ExecutorSettings | None = None) -> Service:
         # Not before the service is connected: client and sender exist only then.
         invalidations = AcknowledgedInvalidations(invalidator)
         wiring = Wiring(service, tools, reading, progress, rules, modes, stream_guard, invalidations)
-        return wiring.proceed(catalogue.make_plan, propose)
+        words = SummariseEnds(summarise) if summarise is not None else None
+        return wiring.proceed(catalogue.make_plan, propose, words)
 
     @cache
     def overdue_ender() -> OverdueEnder:

@@ -28,7 +28,7 @@ from opswire.executor.usecases.decide import Deciding
 from opswire.executor.usecases.execute import Executor
 from opswire.executor.usecases.guard import Guard
 from opswire.executor.usecases.outcomes import StepOutcome
-from opswire.executor.usecases.proceed import Proceed, ProposesPlans
+from opswire.executor.usecases.proceed import Proceed, ProposesPlans, Words
 from opswire.executor.usecases.run import call_of, run_step, running_until
 from opswire.executor.usecases.story import Key
 from opswire.executor.usecases.touched import Invalidations, invalidate_touched
@@ -66,7 +66,7 @@ class Wiring:
         self._outputs = Outputs(client)
         self._locks = Locks(client, service.sender.publisher)
 
-    def proceed(self, make_plan: MakePlan, propose: ProposesPlans | None = None) -> Proceed:
+    def proceed(self, make_plan: MakePlan, propose: ProposesPlans | None = None, words: Words | None = None) -> Proceed:
         """What every handler calls."""
         deciding = Deciding(self._rules.people, self._rules.policy)
         guard = Guard(
@@ -89,6 +89,7 @@ class Wiring:
             schedule=self._schedule,
             waiting=self._waiting,
             propose=propose,
+            words=words,
         )
         self._modes.on_stopped.append(proceed.running.end_all)
         return proceed

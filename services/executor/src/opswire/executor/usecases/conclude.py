@@ -14,8 +14,9 @@ from opswire.executor.errors_of_changes import CancelledByRequesterError, ClaimL
 from opswire.executor.rules.cells import counted, listed, plain
 from opswire.executor.rules.targets import asset_by_id
 from opswire.executor.usecases.execute import READS, Ended
-from opswire.executor.usecases.findings import Finding, findings_of, looks_sentence, not_done
+from opswire.executor.usecases.findings import Finding, checks_sentence, findings_of, looks_sentence, not_done
 from opswire.executor.usecases.finish import references_of
+from opswire.executor.usecases.outcomes import StepOutcome
 from opswire.executor.usecases.tables import make_answer
 
 NOT_BEGUN = (CancelledByRequesterError.code, ClaimLapsedError.code)
@@ -24,11 +25,20 @@ SEEN_CHARACTERS_MAX = 200
 
 
 def concluded(
-    context: ContextResolved, ends: Sequence[Ended], mark: Mark, *, cancelled: bool = False, people: Sequence[str] = ()
+    context: ContextResolved,
+    ends: Sequence[Ended],
+    mark: Mark,
+    *,
+    cancelled: bool = False,
+    people: Sequence[str] = (),
+    words: str | None = None,
 ) -> RequestFinished:
-    """The finish: unknown outcomes go to a person, else the worst end decides. `people` are those who approved."""
+    """The finish: unknown outcomes go to a person, else the worst end decides. `people` are those who approved.
+
+    `words` are a model's on what was looked at; they stand in place of ours on that, and of nothing else.
+    """
     status, code = _verdict(ends, cancelled)
-    sentence = _sentence(context, ends, status)
+    sentence = _sentence(context, ends, status, words)
     if people:
         sentence += f" Approved by {listed(list(people))}."
     records = [record for end in ends for record in _records(context, end)]
@@ -63,7 +73,7 @@ def _verdict(ends: Sequence[Ended], cancelled: bool) -> tuple[FinishStatus, str 
     return FinishStatus.COMPLETED, None
 
 
-def _sentence(context: ContextResolved, ends: Sequence[Ended], status: FinishStatus) -> str:
+def _sentence(context: ContextResolved, ends: Sequence[Ended], status: FinishStatus, words: str | None) -> str:
     changing = [end for end in ends if end.step.effect not in READS]
     done = [end for end in changing if end.succeeded]
     parts = [f"{len(done)} of {counted(len(changing), 'change')} done: {_what(context, done)}." if done else ""]
@@ -84,13 +94,19 @@ def _sentence(context: ContextResolved, ends: Sequence[Ended], status: FinishSta
         parts.append(f"Nothing can verify {_what(context, unverified)}.")
     if unclear:
         parts.append(f"Whether {_what(context, unclear)} had its effect could not be seen.")
-    looks = [end.read for end in ends if end.read is not None]
-    if looks:
-        parts.append(looks_sentence(context, looks))
+    parts.append(_seen(context, [end.read for end in ends if end.read is not None], words))
     parts.append(not_done(context, [end.step.tool for end in ends]).strip())
     if status is FinishStatus.NEEDS_HUMAN:
         parts.append("Look before anything is tried again, then settle it with `opswire resolve`.")
     return " ".join(part for part in parts if part) or "Nothing was done."
+
+
+def _seen(context: ContextResolved, looks: Sequence[StepOutcome], words: str | None) -> str:
+    """What was looked at; what fails or is unknown of it is ours to say, whoever says the rest."""
+    if words is None:
+        return looks_sentence(context, looks) if looks else ""
+    checks = checks_sentence(looks)
+    return f"{words} {checks}." if checks else words
 
 
 def _more(seen: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -54,6 +54,10 @@ class ProposesPlans(Protocol):
 
     async def __call__(self, key: Key, context: ContextResolved) -> PlanMade:
         """A plan, another one each time perhaps: only the first that is on record counts. Raises as `make_plan`."""
+
+
+Words = Callable[[Run, Sequence[Ended]], Awaitable[str | None]]
+"""What a model says of a run's outputs, or None. It comes to its end before the run's deadline."""
 
 
 class Stories(Journal, Protocol):
@@ -112,6 +116,7 @@ class Proceed:
     schedule: Callable[[int], Awaitable[None]]
     waiting: Callable[[Key, ApprovalRequested], Awaitable[None]]
     propose: ProposesPlans | None = None
+    words: Words | None = None
     running: Running = field(default_factory=Running)
     clock_ns: Callable[[], int] = time.time_ns
 
@@ -286,13 +291,15 @@ class Proceed:
         self.running.runs[story.key] = run
         try:
             ends = await self.executor.run(run)
+            cancelled = run.ended.is_set()
+            words = await self.words(run, ends) if self.words is not None else None
         finally:
             self.running.runs.pop(story.key, None)
         changed = next((end.refused for end in ends if isinstance(end.refused, AssetChangedError)), None)
         if changed is not None and agreed is not None and not run.claims:
             return await self._changed(story, context, agreed, changed)
         people = agreed.decided.people if agreed is not None and agreed.decided is not None else ()
-        return concluded(context, ends, mark(), cancelled=run.ended.is_set(), people=people)
+        return concluded(context, ends, mark(), cancelled=cancelled, people=people, words=words)
 
 
 def _refuse_unless_granted(agreed: Round) -> None:

@@ -74,22 +74,42 @@ class SummariseByModel:
         self, key: Key, context: ContextResolved, outcomes: Sequence[StepOutcome], answer: Answer
     ) -> Answer:
         """The answer with the model's summary, or as it is: no model, no time, no reply, or one that is unsupported."""
-        left_s = (context.deadline_ns - self._clock_ns()) / 1e9 - RESERVE_S
-        if not self._is_there() or left_s < TIME_S_MIN or not is_mixed(context, outcomes):
+        following = follow_ups(context, outcomes)
+        said = await self._said(key, context, outcomes, following, context.deadline_ns)
+        if said is None:
             return answer
+        return answer.model_copy(update={"summary": _told(context, outcomes, said, following)})
+
+    async def words(
+        self, key: Key, context: ContextResolved, outcomes: Sequence[StepOutcome], deadline_ns: int
+    ) -> str | None:
+        """The model's words alone, with their sources, for an outcome that says the rest; None where there are none."""
+        said = await self._said(key, context, outcomes, (), deadline_ns)
+        return plain(redactor.text(_words(outcomes, said)), SUMMARY_CHARACTERS_MAX) if said is not None else None
+
+    async def _said(
+        self,
+        key: Key,
+        context: ContextResolved,
+        outcomes: Sequence[StepOutcome],
+        following: Sequence[str],
+        deadline_ns: int,
+    ) -> Said | None:
+        left_s = (deadline_ns - self._clock_ns()) / 1e9 - RESERVE_S
+        if not self._is_there() or left_s < TIME_S_MIN or not is_mixed(context, outcomes):
+            return None
         with span("summarise", Stage.EXECUTOR_COMPUTE, {"opswire.summary.source": "rows"}) as current:
-            following = follow_ups(context, outcomes)
             try:
                 said = await self._ask(key, context, outcomes, following, min(left_s, TIME_S_MAX))
             except NO_ANSWER as error:
                 current.set("error.type", error.code)
-                return answer
+                return None
             why = unsupported(said.summary, _evidence(outcomes), _names(context, outcomes), steps_of(outcomes))
             if why is not None:
                 current.set("opswire.summary.refused", why)
-                return answer
+                return None
             current.set("opswire.summary.source", "model")
-            return answer.model_copy(update={"summary": _told(context, outcomes, said, following)})
+            return said
 
     async def _ask(
         self,
@@ -190,17 +210,17 @@ def _names(context: ContextResolved, outcomes: Sequence[StepOutcome]) -> set[str
 
 
 def _told(context: ContextResolved, outcomes: Sequence[StepOutcome], said: Said, following: Sequence[str]) -> str:
+    checks = checks_sentence(outcomes)
+    text = _words(outcomes, said) + (f" {checks}." if checks else "") + left_out(context, outcomes)
+    chosen = following[said.following - 1 : said.following] if said.following else []
+    return plain(redactor.text(text + next_line(chosen)), SUMMARY_CHARACTERS_MAX)
+
+
+def _words(outcomes: Sequence[StepOutcome], said: Said) -> str:
     by_step = {outcome.call.step.number: outcome.call for outcome in outcomes}
     sources = [
         f"step {number} {by_step[number].step.tool}" + (f" of {asset.name}" if (asset := by_step[number].asset) else "")
         for number in said.sources
     ]
-    checks = checks_sentence(outcomes)
-    parts = [
-        said.summary if said.summary.endswith((".", "!", "?")) else f"{said.summary}.",
-        f"(A model's words, from {listed(sources)}.)",
-        f"{checks}." if checks else "",
-    ]
-    text = " ".join(part for part in parts if part) + left_out(context, outcomes)
-    chosen = following[said.following - 1 : said.following] if said.following else []
-    return plain(redactor.text(text + next_line(chosen)), SUMMARY_CHARACTERS_MAX)
+    summary = said.summary if said.summary.endswith((".", "!", "?")) else f"{said.summary}."
+    return f"{summary} (A model's words, from {listed(sources)}.)"
