@@ -19,7 +19,6 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
 from opswire.chassis.nkey import new_seed
-from opswire.chassis.permissions import matches
 from opswire.contracts.routes import OUTPUTS, ROUTES
 
 FACTS = "OPSWIRE_FACTS"
@@ -289,20 +288,3 @@ async def test_a_whole_output_is_kept_by_the_executor_and_read_by_those_who_may_
         f"$O.{OUTPUTS}.C.7": {"executor"},
     }
     assert by_subject(await broker.taken(wanted, "$O.>"), list(wanted)) == wanted
-
-
-@pytest.mark.parametrize(
-    ("pattern", "subject", "is_one"),
-    [
-        ("a.*.c", "a.b.c", True),
-        ("a.*.c", "a.b.d", False),
-        ("a.*", "a.b.c", False),
-        ("a.>", "a.b.c", True),
-        ("a.>", "a", False),
-        ("a.*", "a.>", False),
-        ("a.b", "a.*", False),
-        (">", "a.>", True),
-    ],
-)
-def test_subjects_match_as_the_broker_matches_them(pattern: str, subject: str, is_one: bool) -> None:
-    assert matches(pattern, subject) is is_one

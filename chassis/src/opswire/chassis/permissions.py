@@ -12,7 +12,6 @@ taken over can forge another's facts by a reply subject.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from opswire.contracts.route import Route
@@ -50,29 +49,6 @@ class Permissions:
     subscribe: tuple[str, ...]
     publish_denied: tuple[str, ...] = ()
     streamed: tuple[str, ...] = ()
-
-    def may_publish(self, subject: str) -> bool:
-        """Whether a message on this subject is taken."""
-        return _any(self.publish, subject) and not _any(self.publish_denied, subject)
-
-    def may_subscribe(self, subject: str) -> bool:
-        """Whether messages of this subject, or of all that it stands for, may be heard."""
-        return _any(self.subscribe, subject)
-
-
-def _any(patterns: Iterable[str], subject: str) -> bool:
-    return any(matches(pattern, subject) for pattern in patterns)
-
-
-def matches(pattern: str, subject: str) -> bool:
-    """Whether every subject that `subject` stands for is one of `pattern`'s."""
-    wanted, found = pattern.split("."), subject.split(".")
-    for place, part in enumerate(wanted):
-        if part == ">":
-            return len(found) > place
-        if place >= len(found) or found[place] == ">" or part not in ("*", found[place]):
-            return False
-    return len(wanted) == len(found)
 
 
 def inbox_prefix(public: str) -> str:

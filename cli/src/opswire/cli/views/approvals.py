@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 MARGIN = "        | "
-DIGEST_CHARACTERS = 16
 LISTED_CHARACTERS_MAX = 80
 _RISKS = {"LOW": "", "MEDIUM": "yellow", "HIGH": "bold yellow", "CRITICAL": "bold red"}
 _EFFECTS = {"write": "bold yellow", "destroy": "bold red"}

@@ -21,8 +21,6 @@ from opswire.chassis.inference.batch.state import BatchState, Part, is_settled
 from opswire.chassis.inference.batch.transport import BatchStatus, BatchTransport, Handed, Waiting
 from opswire.chassis.inference.errors import InferenceRefusedError, InferenceTimeoutError, InferenceUnavailableError
 
-_LOST = "the provider's results do not name it"
-
 
 async def run_batch(
     items: Sequence[BatchItem],

@@ -51,7 +51,6 @@ OUTBOX_WAITING = (
     .where(OUTBOX.c.id <= bindparam("outbox_id"), OUTBOX.c.lane <= func.coalesce(_LANE_OF, LANE_BY_HAND))
     .limit(1)
 )
-OUTBOX_COUNT = select(func.count()).select_from(OUTBOX)
 
 Shape = tuple[tuple[str, int], ...]
 Values = dict[str, Any]

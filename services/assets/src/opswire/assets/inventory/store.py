@@ -204,10 +204,6 @@ class Inventory:
         """Whether every message up to this id, in its lane, was reported as sent."""
         return not await self._rows(queries.OUTBOX_WAITING, {"outbox_id": outbox_id})
 
-    async def outbox_count(self) -> int:
-        """How many messages wait."""
-        return int((await self._rows(queries.OUTBOX_COUNT, {}))[0][0])
-
     async def outbox_unreadable(self, row: OutboxRow) -> None:
         """Take out a message that nobody can read; what its asset is now is told in its stead (one transaction)."""
         await self._write(partial(transactions.tell_anew, row=row))

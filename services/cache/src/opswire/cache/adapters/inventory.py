@@ -26,11 +26,6 @@ class Inventory:
         # A proxy of the environment must see neither our own traffic nor the token.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-    @property
-    def is_known(self) -> bool:
-        """Whether an address was set."""
-        return self._url is not None
-
     async def find(self, name: str) -> Asset | None:
         """The asset of this name, or None. Raises InventoryAwayError."""
         found = await self._call("GET", f"/assets/{urllib.parse.quote(name, safe='')}")

@@ -102,14 +102,6 @@ class RemoteFiles:
             )
         return _as_text(data, host, path)
 
-    async def list_directory(self, host: Asset, path: str) -> Listing:
-        """A directory's entries. Raises FileRefusedError when it is none, FileUnreadableError."""
-        async with self._ssh.sftp(host) as client, _translated(host, path):
-            real, attributes = await _resolve(client, host, path)
-            if _kind(attributes) != "directory":
-                raise FileRefusedError(f"{path!r} on {host.name} is a {_kind(attributes)}, no directory")
-            return await _list(client, real)
-
 
 async def _resolve(client: asyncssh.SFTPClient, host: Asset, path: str) -> tuple[str, asyncssh.SFTPAttrs]:
     asked = check_path(path)
