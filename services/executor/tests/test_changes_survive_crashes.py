@@ -159,6 +159,7 @@ async def test_two_requests_are_never_at_one_asset_at_once(crashing: Crashing, a
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(120 + RUNS)
 @pytest.mark.parametrize("bug", CONTESTED)
 async def test_contests_catch(crashing: Crashing, bug: str) -> None:
     """Each fault of the locks is found where two requests change one asset."""

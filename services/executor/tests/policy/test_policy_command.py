@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from opswire.chassis.nkey import new_seed, public_of
+from opswire.chassis.nkey import new_seed, public_of, sign
+from opswire.chassis.statements import resolution_statement
 from opswire.contracts.context_resolved import ContextResolved
 from opswire.contracts.findings import Entity, IntentFinding, Requester
 from opswire.contracts.plan_made import PlanMade
@@ -106,6 +108,22 @@ def test_a_question_that_cannot_be_read_is_said_so(document: object) -> None:
     status, found = ask("explain", document)
     assert status == 2
     assert found["error"]["message"]
+
+
+def test_signatures_are_worth_what_they_were_when_they_were_stored(tmp_path: Path) -> None:
+    seed, until_ns = new_seed(), 1_780_000_000_000_000_000
+    until = datetime.fromtimestamp(until_ns / 1e9, UTC).isoformat()
+    keys = [{"public": public_of(seed), "valid_until": until}]
+    people = tmp_path / "people.yaml"
+    people.write_text(json.dumps({"people": [{"name": "dana", "keys": keys}]}), encoding="utf-8")
+    told = ("r1", 1, "done", public_of(seed), "I looked", until_ns)
+    signature = sign(seed, resolution_statement("cli", *told))
+    names = ("request_id", "number", "found", "person", "note", "found_ns")
+    question = {"source": "cli", "resolution": dict(zip(names, told, strict=True)) | {"signature": signature}}
+    asked = [question | {"at_ns": until_ns - 1_000_000_000}, question | {"at_ns": until_ns}]
+    status, found = ask("signatures", asked, OPSWIRE_PEOPLE_FILE=str(people))
+    assert status == 0
+    assert [(each["person"], each["code"]) for each in found["found"]] == [("dana", None), (None, "key_not_valid")]
 
 
 def test_an_unknown_action(capsys: pytest.CaptureFixture[str]) -> None:

@@ -139,9 +139,9 @@ class ClaimedSteps:
         return standing
 
     async def _begin(self, run: Run, step: Step, claim: StepClaimed) -> StepFinished:
-        started_ns = self.clock_ns()
         call = self.call(run, step)
         why_not = await self._why_not(run)
+        started_ns = self.clock_ns()
         limit_s = min(step.timeout_ms / 1_000, self._left_s(claim.deadline_ns) * 0.9)
         if why_not is None and limit_s <= 0:  # others may take it for lost already
             why_not = ClaimLapsedError("The time of its claim was over before it could be begun.")
