@@ -43,9 +43,9 @@ class Word:
 class Standing:
     """What is so at the moment of the check, found out by the executor itself.
 
-    `plan` is the stored plan, `targets` the assets of its steps as the inventory has them now, `policy_version` that of
-    the policy in force (or the asked one, where the policy in force says the same of this plan). `ended`: the request
-    is cancelled or finished. `begun`: a step ran already, so the plan may go on until its deadline.
+    `plan` is the stored plan, `targets` the assets of its steps as the inventory has them now, `policy_version` the
+    asked one where the policy in force asks no more of this plan now, else another. `ended`: the request is cancelled
+    or finished. `begun`: a step ran already, so the plan may go on until its deadline.
     """
 
     source: str
@@ -156,7 +156,7 @@ def _why_void(asked: ApprovalRequested, standing: Standing) -> tuple[str, str] |
     if change is not None:
         return "target_changed", change
     if asked.policy_version != standing.policy_version:
-        return "policy_changed", "The policy has changed since it was asked."
+        return "policy_changed", "The policy asks for something else by now than when people were asked."
     return None
 
 

@@ -133,6 +133,11 @@ class Policy:
         """How long people have to decide, in seconds."""
         return self.file.approval_window_s if self.file else APPROVAL_WINDOW_S_DEFAULT
 
+    def outranks(self, role: str, other: str) -> bool:
+        """Whether the first is the later one in the file's list: what it approves needs no word of the other."""
+        roles = self.file.roles if self.file else []
+        return role in roles and other in roles and roles.index(role) > roles.index(other)
+
     def decide(self, question: PolicyQuestion) -> Verdict:
         """The strictest that any rule says about any step. Never raises for a question that can be made."""
         all_facts = facts_of(question, self._environments())

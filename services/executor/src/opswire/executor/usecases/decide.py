@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from opswire.chassis.logs import get_logger
 from opswire.contracts.approval_decided import ApprovalDecided
 from opswire.contracts.context_resolved import ContextResolved
-from opswire.executor.errors_of_changes import ApprovalExpiredError, ApprovalInvalidError
+from opswire.contracts.plan_made import PlanMade
+from opswire.executor.errors import ApprovalRequiredError
+from opswire.executor.errors_of_changes import ApprovalExpiredError, ApprovalInvalidError, PolicyRefusedError
 from opswire.executor.rules.approval import Settlement, Standing, Word, settle
 from opswire.executor.rules.people import People
-from opswire.executor.rules.policy import Policy
+from opswire.executor.rules.policy import Kind, Policy
 from opswire.executor.usecases.ask import judge, targets_of
 from opswire.executor.usecases.story import Key, Round
 
@@ -54,19 +56,33 @@ class Deciding:
             plan=agreed.asked.plan,
             targets=targets_of(agreed.asked.plan, context),
             people=self.people(),
-            policy_version=self._policy_version(key, agreed, context, now_ns),
+            policy_version=self._policy_version(key, agreed, context, agreed.asked.asked_ns if begun else now_ns),
             now_ns=now_ns,
             begun=begun,
         )
 
-    def _policy_version(self, key: Key, agreed: Round, context: ContextResolved, now_ns: int) -> str:
-        """That of the policy in force; the asked one where the policy in force asks no more than that did."""
+    def require_leave(self, key: Key, plan: PlanMade, context: ContextResolved, *, begun: bool) -> None:
+        """Return only where the policy lets this plan run without anybody's approval. Raises what refuses it.
+
+        A plan that was begun in its time may come to its end after it, unless the policy itself is another by now.
+        """
+        at_ns = context.accepted_ns if begun else self.clock_ns()
+        verdict = judge(self.policy(), plan, context, key.source, at_ns)
+        if verdict.kind is Kind.ALLOW:
+            return
+        why = " ".join(reason.sentence for reason in verdict.reasons)[:1_000]
+        if verdict.kind is Kind.REFUSE:
+            raise PolicyRefusedError(why)
+        raise ApprovalRequiredError(f"By now this needs an approval, ask again: {why}")
+
+    def _policy_version(self, key: Key, agreed: Round, context: ContextResolved, at_ns: int) -> str:
+        """The asked one where the policy in force asks no more at that moment than was asked; else another."""
         asked, policy = agreed.asked, self.policy()
-        if policy.version == asked.policy_version:
-            return policy.version
-        verdict = judge(policy, asked.plan, context, key.source, now_ns)
-        same = verdict.kind != "refuse" and verdict.people <= asked.people_needed and verdict.role in ("", asked.role)
-        return asked.policy_version if same else policy.version
+        verdict = judge(policy, asked.plan, context, key.source, at_ns)
+        enough = verdict.kind is not Kind.REFUSE and verdict.people <= asked.people_needed
+        if enough and (verdict.role in ("", asked.role) or policy.outranks(asked.role, verdict.role)):
+            return asked.policy_version
+        return policy.version if policy.version != asked.policy_version else f"{policy.version} at another time"
 
 
 def decision(

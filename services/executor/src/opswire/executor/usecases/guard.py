@@ -83,6 +83,8 @@ class Guard:
             raise PlanChangedError("The plan is not the one that was hashed; nothing more of it is run.")
         if agreed is not None:
             self.deciding.verify(key, agreed, context, begun=not is_first)
+        else:
+            self.deciding.require_leave(key, plan, context, begun=not is_first)
         if await self.is_cancelled(key):
             raise CancelledByRequesterError("It was cancelled before this step was begun.")
         await self.nothing_is_lost()
