@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from change_scene import Scene, mark_now, raising
+from executor_process import ExecutorProcess
 from model_scene import client_of, sent, shop
 from opswire.chassis.service import Service
 from opswire.chassis.testing.scripted_model import ScriptedModel
 from opswire.chassis.testing.scripted_steps import Answer, Fail, Garbage, Hang, cut_by_limit
+from opswire.chassis.testing.waiting import until_told
 from opswire.contracts.context_resolved import ContextResolved
 from opswire.contracts.plan_made import Call, Step
 from opswire.contracts.request_finished import RequestFinished
@@ -257,3 +260,40 @@ async def test_a_run_that_was_lost_is_told_again_with_the_words_of_then(model: S
     assert WORDS in summary_of(first)
     assert "web-01 is 71.0 % full" in summary_of(again)
     assert scene.effects.count("service.restart") == 1
+
+
+async def test_the_executor_put_together_tells_what_a_command_printed(
+    service: Service, ssh_host: Any, tmp_path: Path, make_context: Callable[..., ContextResolved], model: ScriptedModel
+) -> None:
+    model.always(says("worker 1 and worker 2 wait", 1))
+    script = ssh_host.root / "bin" / "workers"
+    script.parent.mkdir()
+    script.write_text("#!/bin/sh\necho worker 1 waits\necho worker 2 waits\n")
+    script.chmod(0o755)
+    scene = Scene(service, tmp_path / "scene")
+    process = ExecutorProcess(
+        tmp_path / "executor",
+        service.settings.nats_url,
+        scene.policy_file,
+        scene.people_file,
+        OPSWIRE_ALLOW_LOOPBACK="true",
+        OPSWIRE_CREDENTIALS_DIR=str(ssh_host.credentials_dir),
+        LLM_PROVIDER="vllm",
+        LLM_BASE_URL=model.url,
+        LLM_MODEL="scripted",
+    )
+    asset = ssh_host.asset("web-01").model_copy(update={"environment": "development"})
+    context = make_context("command.run", 'run "workers" on web-01', [asset], [("command", "workers")])
+    try:
+        await process.start()
+        key = await scene.request(context, deadline_s=60)
+
+        async def is_finished() -> bool:
+            return (await scene.story(key)).finish is not None
+
+        await until_told(is_finished, timeout_s=60)
+    finally:
+        await asyncio.to_thread(process.stop)
+    finish = (await scene.story(key)).finish
+    assert finish is not None
+    assert "worker 1 and worker 2 wait. (A model's words, from step 1 command.run of web-01.)" in summary_of(finish)
