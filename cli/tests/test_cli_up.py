@@ -75,6 +75,15 @@ def test_a_second_up_says_so(up: CommandLine) -> None:
     assert "runs already" in up.run("up").out
 
 
+@pytest.mark.parametrize("option", [["--secured"], ["--nats-port", "1"], ["--http-port", "1"]])
+def test_a_second_up_that_wants_it_otherwise_is_refused(up: CommandLine, option: list[str]) -> None:
+    for detach in ([], ["--detach"]):
+        second = up.run("up", *option, *detach)
+        assert second.status == 1
+        assert f"not as {option[0]} would have it" in second.err
+        assert "opswire down" in second.err
+
+
 def test_a_request_gets_its_one_outcome_and_its_account(up: CommandLine, tmp_path: Path) -> None:
     inventory = tmp_path / "hosts.ini"
     inventory.write_text("[production]\nshop-01 ansible_host=192.0.2.7\nshop-02 ansible_host=192.0.2.8\n")

@@ -48,13 +48,13 @@ class ServiceClient:
         return json.loads(content) if content else None
 
 
-def _refusal(status: int, body: bytes, advice: str) -> CommandError:
+def _refusal(status: int, body: bytes, not_found: str = "", refused: str = "") -> CommandError:
     sentence = _sentence(body) or f"the service answers {status}"
     if status == 404:
-        return NotFoundError(sentence, advice)
+        return NotFoundError(sentence, not_found)
     if status in (401, 403):
         return CommandError(f"the service refuses the token: {sentence}", "the --state-dir of the running Opswire")
-    return UsageError(sentence) if 400 <= status < 500 else CommandError(sentence, "opswire doctor")
+    return UsageError(sentence, refused) if 400 <= status < 500 else CommandError(sentence, "opswire doctor")
 
 
 def _sentence(body: bytes) -> str:

@@ -20,6 +20,7 @@ from opswire.cli.inventory import client_of
 from opswire.cli.letting_go import watching
 from opswire.cli.state import StateDir, broker_url
 
+ADVICE_FORMS = "docs/how-to/import-an-inventory.md names the forms that are read, and how --map says the columns"
 FORMATS = ("opswire", "netbox", "ansible", "kubernetes", "csv")
 FOLLOWED_BYTES_MAX = 1024 * 1024
 TOLD_WITHIN_MS = 3_000
@@ -88,7 +89,11 @@ def _imported(client: ServiceClient, query: dict[str, str], body: bytes, progres
             return found
         if "error" in line:
             detail = line["error"]["detail"]
-            raise UsageError(detail) if line["error"]["status"] < 500 else CommandError(detail, "opswire doctor")
+            raise (
+                UsageError(detail, ADVICE_FORMS)
+                if line["error"]["status"] < 500
+                else CommandError(detail, "opswire doctor")
+            )
         progress(line["done"], line["total"])
     raise CommandError("the import's answer broke off; the import may go on", "opswire assets diff FILE, then repeat")
 
@@ -102,6 +107,6 @@ def _lines(client: ServiceClient, path: str, body: bytes) -> Iterator[dict[str, 
             for line in answer:
                 yield json.loads(line)
     except urllib.error.HTTPError as error:
-        raise _refusal(error.code, error.read()) from error
+        raise _refusal(error.code, error.read(), refused=ADVICE_FORMS) from error
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         raise NotRunningError(f"no service answers at {client._base_url}", "opswire status") from error

@@ -6,6 +6,7 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from opswire.chassis.broker_keys import ACCOUNTS_FILE, write_keys
 from opswire.chassis.embedded.nats_server import NatsServer
@@ -43,6 +44,18 @@ class Wishes:
             raise CommandError(f"no model server {self.model!r} can be started here", f"--model {VLLM_CPU}")
         if self.model == VLLM_CPU:
             model_server(Path(), 0, Path())
+
+    def missing_from(self, urls: dict[str, str], lab: bool, secured: bool) -> list[str]:
+        """The options of `up` that what runs, at these addresses, does not grant."""
+        ports = {"--nats-port": ("nats", self.nats_port), "--valkey-port": ("valkey", self.valkey_port)}
+        ports["--http-port"] = (SERVICES[0], self.http_port)
+        found = [
+            option
+            for option, (name, port) in ports.items()
+            if port is not None and urlsplit(urls.get(name, "")).port != port
+        ]
+        found += ["--lab"] * (self.lab and not lab) + ["--secured"] * (self.secured and not secured)
+        return found + ["--model"] * (self.model is not None and MODEL not in urls)
 
 
 def choose_ports(wishes: Wishes, last: dict[str, int]) -> dict[str, int]:

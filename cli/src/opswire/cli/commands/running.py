@@ -9,6 +9,7 @@ from opswire.cli.console import reporting, run, terminal, write_json
 from opswire.cli.options import STATE_DIR_DEFAULT, Json, StateDir
 
 if TYPE_CHECKING:
+    from opswire.cli.stack import Wishes
     from opswire.cli.state import RunRecord
     from opswire.cli.state import StateDir as Directory
 
@@ -55,7 +56,7 @@ def up(
             _up_here(state, wishes, as_json)
 
 
-def _up_here(state: Directory, wishes: Any, as_json: bool) -> None:
+def _up_here(state: Directory, wishes: Wishes, as_json: bool) -> None:
     import os
 
     from opswire.cli.running import keep_up
@@ -63,7 +64,7 @@ def _up_here(state: Directory, wishes: Any, as_json: bool) -> None:
 
     lock = state.lock()
     if lock is None:
-        _say_running(state, as_json)
+        _say_running(state, wishes, as_json)
         return
     try:
         narrator = Narrator(terminal(), as_json)
@@ -73,25 +74,33 @@ def _up_here(state: Directory, wishes: Any, as_json: bool) -> None:
         os.close(lock)
 
 
-def _up_behind(state: Directory, wishes: Any, as_json: bool) -> None:
+def _up_behind(state: Directory, wishes: Wishes, as_json: bool) -> None:
     from opswire.cli.background import start_behind
     from opswire.cli.views.running import print_ready
 
     found = state.read_run()
     if found is not None and found.alive:
-        _say_running(state, as_json)
+        _say_running(state, wishes, as_json)
         return
-    record, seconds = start_behind(state, wishes)
+    try:
+        record, seconds = start_behind(state, wishes)
+    except KeyboardInterrupt:
+        terminal(error=True).print("It goes on starting in the background: opswire status; opswire down ends it")
+        raise
     if as_json:
         write_json({"already_running": False, "ready_after_s": round(seconds, 3), **_brief(record)})
     else:
         print_ready(terminal(), record, seconds)
 
 
-def _say_running(state: Directory, as_json: bool) -> None:
+def _say_running(state: Directory, wishes: Wishes, as_json: bool) -> None:
     from opswire.cli.background import wait_record
+    from opswire.cli.errors import CommandError
 
     record = wait_record(state)
+    if missing := wishes.missing_from(record.urls, record.lab, bool(record.seed_file)):
+        told = f"Opswire runs already in {state.path}, and not as {', '.join(missing)} would have it"
+        raise CommandError(told, "opswire down, then opswire up with all that you want")
     if as_json:
         write_json({"already_running": True, **_brief(record)})
     else:
