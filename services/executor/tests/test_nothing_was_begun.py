@@ -1,8 +1,13 @@
-"""Two executors about one request, stopped at the places where one could tell what the other makes untrue."""
+"""No outcome says that nothing was begun where something was: what one executor tells, and another did or does.
+
+Two executors about one request, stopped where one could tell what the other makes untrue; and one that comes after
+another one, which began a step and died.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,12 +17,16 @@ import pytest
 from change_scene import Scene, change, with_probe
 from crash_worker import patiently
 from opswire.chassis.service import Service
+from opswire.contracts.context_resolved import ContextResolved
 from opswire.contracts.findings import Asset
+from opswire.contracts.plan_made import PlanMade
 from opswire.contracts.request_finished import RequestFinished
-from opswire.contracts.routes import STEP_CLAIMED, STEP_FINISHED
+from opswire.contracts.routes import APPROVAL_DECIDED, APPROVAL_REQUESTED, STEP_CLAIMED, STEP_FINISHED
 from opswire.contracts.step_claimed import StepClaimed
 from opswire.contracts.step_finished import StepFinished
-from opswire.executor.usecases.story import Key
+from opswire.executor.errors import NoAutomaticPlanError
+from opswire.executor.usecases.decide import decision
+from opswire.executor.usecases.story import Key, Round
 
 
 @pytest.fixture
@@ -67,6 +76,22 @@ async def told(scene: Scene, key: Key) -> RequestFinished:
     outcome = await patiently(lambda: scene.go_on(key)) or (await scene.story(key)).finish
     assert outcome is not None
     return outcome
+
+
+async def began_and_died(scene: Scene, key: Key) -> int:
+    """An executor claimed the first step, and nobody will hear of it again. When, in nanoseconds since 1970."""
+    now_ns = time.time_ns()
+    claim = StepClaimed(
+        request_id=key.request_id,
+        number=1,
+        run_id="0" * 32,
+        executor="one/1",
+        plan_digest="0" * 64,
+        claimed_ns=now_ns,
+        deadline_ns=now_ns + 1,
+    )
+    await scene.proceed.journal.add(key, STEP_CLAIMED, claim, number="1")
+    return now_ns
 
 
 async def test_it_is_told_as_cancelled_while_another_is_about_to_claim(scene: Scene, second: Scene, key: Key) -> None:
@@ -147,25 +172,15 @@ async def test_what_was_done_before_another_took_the_asset_is_told_as_done(
     box = make_asset("box", environment="development")
     steps = [change(1, box, "first"), change(2, box, "second", after=[1])]
     key = await scene.request(make_context("service.restart", assets=[box]), *steps, deadline_s=4)
-    now_ns = time.time_ns()
-    claim = StepClaimed(
-        request_id=key.request_id,
-        number=1,
-        run_id="0" * 32,
-        executor="one/1",
-        plan_digest="0" * 64,
-        claimed_ns=now_ns,
-        deadline_ns=now_ns + 1,
-    )
+    now_ns = await began_and_died(scene, key)
     done = StepFinished(
         request_id=key.request_id,
         number=1,
-        run_id=claim.run_id,
+        run_id="0" * 32,
         status="succeeded",
         started_ns=now_ns,
         finished_ns=now_ns,
     )
-    await scene.proceed.journal.add(key, STEP_CLAIMED, claim, number="1")
     await scene.proceed.journal.add(key, STEP_FINISHED, done, number="1")
     other, until_ns = Key("test", "another"), now_ns + 60_000_000_000
     await scene.proceed.executor.locks.acquire([box.id], "1" * 32, other, 60_000_000_000, until_ns, until_ns)
@@ -173,3 +188,51 @@ async def test_what_was_done_before_another_took_the_asset_is_told_as_done(
     assert (outcome.status, outcome.reason) == ("failed", "asset_busy")
     assert outcome.answer.summary.startswith("1 of 2 changes done: test.change on box.")
     assert scene.effects == []
+
+
+async def test_what_was_begun_under_a_round_is_settled_whatever_was_asked_since(scene: Scene, key: Key) -> None:
+    granted = decision(await the_round(scene, key), "granted", time.time_ns(), ["sam"])
+    await scene.proceed.journal.add(key, APPROVAL_DECIDED, granted, round="1")
+    await began_and_died(scene, key)
+    again = (await scene.asked(key)).model_copy(update={"round": 2, "nonce": "f" * 32, "expires_ns": time.time_ns()})
+    await scene.proceed.journal.add(key, APPROVAL_REQUESTED, again, round="2")
+    outcome = await told(scene, key)
+    assert (outcome.status, outcome.reason, scene.effects) == ("needs_human", "outcome_unknown", [])
+
+
+async def test_an_asset_that_changes_after_something_was_begun_asks_nobody_again(
+    scene: Scene, make_context: Callable[..., Any], make_asset: Callable[..., Asset]
+) -> None:
+    web = make_asset("web-01", environment="staging")
+    key = await scene.request(make_context("service.restart", assets=[web]), change(1, web, "restart"))
+    assert await scene.go_on(key) is None
+    web = await scene.change_asset(web)
+    assert await scene.go_on(key) is None  # people are asked anew, of the asset as it is now
+    await scene.say(key, "sam")
+    granted = decision(await the_round(scene, key), "granted", time.time_ns(), ["sam"])
+    await scene.proceed.journal.add(key, APPROVAL_DECIDED, granted, round="2")
+    await began_and_died(scene, key)
+    await scene.change_asset(web)
+    outcome = await told(scene, key)
+    assert (outcome.status, outcome.reason, scene.effects) == ("needs_human", "outcome_unknown", [])
+    assert max((await scene.story(key)).rounds) == 2
+
+
+async def test_a_plan_that_could_not_be_made_any_more_goes_on_where_it_was_begun(scene: Scene, key: Key) -> None:
+    story = await scene.story(key)
+    assert story.context is not None
+
+    def cannot(_: ContextResolved) -> PlanMade:
+        raise NoAutomaticPlanError("The catalogue has no such tool any more.")
+
+    later = dataclasses.replace(scene.proceed, make_plan=cannot)
+    assert await later.plan_of(key, story.context) == story.plan
+    unknown = Key("test", "never-planned")
+    with pytest.raises(NoAutomaticPlanError):
+        await later.plan_of(unknown, story.context)
+
+
+async def the_round(scene: Scene, key: Key) -> Round:
+    found = (await scene.story(key)).round
+    assert found is not None
+    return found

@@ -123,10 +123,17 @@ class Proceed:
     async def plan_of(self, key: Key, context: ContextResolved) -> PlanMade:
         """The plan of a context that came. A proposed one is put on record first: it could not be made a second time.
 
-        Raises as `make_plan`, and RetryableError.
+        The one on record where none can be made any more: something of it may have been begun. Raises as `make_plan`,
+        and RetryableError.
         """
         if self.propose is None or not self.propose.serves(context):
-            return await self._new_plan(key, context)
+            try:
+                return await self._new_plan(key, context)
+            except OpswireError as error:
+                plan = (await self.journal.read(key)).agreed_plan
+                if plan is None or error.disposition is not Disposition.REJECT:
+                    raise
+                return plan
         story = await self.journal.read(key)
         plan = story.plan
         if plan is None:
@@ -202,7 +209,9 @@ class Proceed:
             if not story.has_begun:
                 await self.guard.check_assets({each.asset_id: each.generation for each in agreed.asked.targets})
         except AssetChangedError as error:
-            return await self._changed(story, story.context, agreed, error)
+            if not story.has_begun:
+                return await self._changed(story, story.context, agreed, error)
+            context = story.context  # what was begun has its outcome all the same; the guard lets nothing more begin
         agreed = agreed if agreed.decided else await self._decide(story, agreed, context)
         if agreed.decided is None:
             await self.schedule(agreed.asked.expires_ns)

@@ -66,8 +66,9 @@ class Story:
 
     @property
     def round(self) -> Round | None:
-        """The round that counts: the last."""
-        return self.rounds[max(self.rounds)] if self.rounds else None
+        """The round that counts: the last; once something was begun, the last that let it, whoever was asked since."""
+        granted = [number for number, each in self.rounds.items() if each.is_granted] if self.claims else []
+        return self.rounds[max(granted or self.rounds)] if self.rounds else None
 
     @property
     def agreed_plan(self) -> PlanMade | None:
