@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 from opswire.chassis.embedded.nats_server import NatsServer
 from opswire.chassis.settings import ServiceSettings
 from opswire.chassis.testing.broken_wire import BrokenWire
+from opswire.chassis.testing.scripted_model import ScriptedModel
 from opswire.chassis.wire import WireClient
 
 sys.path.insert(0, str(Path(__file__).parent))  # the modules beside the tests: test folders are no packages here
@@ -45,3 +46,21 @@ async def connect() -> AsyncIterator[Callable[..., asyncio.Future[WireClient]]]:
 def broker_settings(nats_server: NatsServer) -> ServiceSettings:
     """A service's settings for the test's broker."""
     return ServiceSettings(nats_url=nats_server.url)
+
+
+@pytest.fixture
+def model() -> Iterator[ScriptedModel]:
+    """A model server that answers until a test says otherwise."""
+    from inference_scene import GOOD  # takes a second, which only these tests need
+
+    with ScriptedModel(GOOD) as running:
+        yield running
+
+
+@pytest.fixture
+def second() -> Iterator[ScriptedModel]:
+    """The next one of the chain."""
+    from inference_scene import said_by
+
+    with ScriptedModel(said_by("second")) as running:
+        yield running

@@ -8,10 +8,9 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 
 import pytest
-from inference_scene import GOOD, NUMBER_SCHEMA, a_call, client_of, client_with, endpoint_of, said_by
+from inference_scene import GOOD, NUMBER_SCHEMA, a_call, client_of, client_with, endpoint_of
 from opswire.chassis.inference.call import Lane
 from opswire.chassis.inference.client import InferenceClient
 from opswire.chassis.inference.configuration import InferenceConfiguration
@@ -26,20 +25,6 @@ from opswire.chassis.inference.errors import (
 from opswire.chassis.metrics import Metrics
 from opswire.chassis.testing.scripted_model import CallEnd, ScriptedModel
 from opswire.chassis.testing.scripted_steps import Fail, Hang, Raw, wrong_schema
-
-
-@pytest.fixture
-def model() -> Iterator[ScriptedModel]:
-    """A model server that answers."""
-    with ScriptedModel(GOOD) as running:
-        yield running
-
-
-@pytest.fixture
-def second() -> Iterator[ScriptedModel]:
-    """The next one of the chain."""
-    with ScriptedModel(said_by("second")) as running:
-        yield running
 
 
 async def test_a_time_to_wait_that_fits_the_deadline_is_waited_where_no_other_endpoint_follows(

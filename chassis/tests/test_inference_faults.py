@@ -7,7 +7,6 @@ import random
 import re
 import time
 import tracemalloc
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -26,7 +25,6 @@ from inference_scene import (
     client_of,
     client_with,
     endpoint_of,
-    said_by,
     streamed,
     text_of,
 )
@@ -52,20 +50,6 @@ from opswire.chassis.testing.waiting import until_told
 
 MEGABYTE = 1_000_000
 FALLBACK_DEADLINE_S = 10
-
-
-@pytest.fixture
-def model() -> Iterator[ScriptedModel]:
-    """A model server that is well until a test says otherwise."""
-    with ScriptedModel(GOOD) as running:
-        yield running
-
-
-@pytest.fixture
-def second() -> Iterator[ScriptedModel]:
-    """The next one of the chain."""
-    with ScriptedModel(said_by("second")) as running:
-        yield running
 
 
 def in_time(begun_s: float, deadline_s: float = DEADLINE_S) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -42,13 +41,6 @@ NUMBER = 10**18
 CHAT: dict[str, Any] = {"choices": [{"message": {"content": '{"number": 7}'}, "finish_reason": "stop"}]}
 MESSAGE: dict[str, Any] = {"content": [{"type": "text", "text": '{"number": 7}'}], "stop_reason": "end_turn"}
 HEAD = "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\nconnection: close\r\n{more}\r\n"
-
-
-@pytest.fixture
-def model() -> Iterator[ScriptedModel]:
-    """A model server that answers."""
-    with ScriptedModel(GOOD) as running:
-        yield running
 
 
 def plain(body: object, status: str = "200 OK", more: str = "") -> Raw:

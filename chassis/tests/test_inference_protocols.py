@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from inference_scene import GOOD, NUMBER_SCHEMA, PROTOCOLS, a_call, client_of, endpoint_of, said_by, streamed, text_of
+from inference_scene import NUMBER_SCHEMA, PROTOCOLS, a_call, client_of, endpoint_of, said_by, streamed, text_of
 from opswire.chassis.inference.call import Lane, Message, Usage
 from opswire.chassis.inference.errors import InferenceRefusedError, ReplyInvalidError, ReplyTooLargeError
 from opswire.chassis.testing.scripted_model import ScriptedModel
@@ -16,13 +15,6 @@ from opswire.chassis.testing.scripted_steps import Answer, Fail, Raw, wrong_sche
 
 LONG = "Read the request. " * 400
 """A stable prefix that is long enough for any provider's cache."""
-
-
-@pytest.fixture
-def model() -> Iterator[ScriptedModel]:
-    """A model server that answers."""
-    with ScriptedModel(GOOD) as running:
-        yield running
 
 
 async def sent(model: ScriptedModel, lane: Lane = Lane.INTERACTIVE, **settings: Any) -> dict[str, Any]:

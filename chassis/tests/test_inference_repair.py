@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from inference_scene import GOOD, NUMBER_SCHEMA, PROTOCOLS, a_call, client_of, endpoint_of, said_by
+from inference_scene import NUMBER_SCHEMA, PROTOCOLS, a_call, client_of, endpoint_of, said_by
 from opswire.chassis.inference.errors import ReplyCutError, ReplyInvalidError
 from opswire.chassis.inference.structured import harmless
 from opswire.chassis.testing.scripted_model import ScriptedModel
@@ -20,13 +18,6 @@ TOKENS = (
     "[/TOOL_CALLS]",
     "<\uff5cUser\uff5c>",
 )
-
-
-@pytest.fixture
-def model() -> Iterator[ScriptedModel]:
-    """A model server that answers."""
-    with ScriptedModel(GOOD) as running:
-        yield running
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

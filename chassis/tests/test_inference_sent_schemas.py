@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from inference_scene import GOOD, NUMBER_SCHEMA, a_call, client_of, endpoint_of
+from inference_scene import NUMBER_SCHEMA, a_call, client_of, endpoint_of
 from opswire.chassis.inference.batch.anthropic_batches import message_params
 from opswire.chassis.inference.batch.items import BatchItem
 from opswire.chassis.inference.batch.lines import chat_body
@@ -37,13 +37,6 @@ FULL: dict[str, Any] = {
 }
 """Bounds at every depth, an open object, an optional property, and one that is called like a keyword."""
 ITEM = BatchItem("one", a_call().messages, 32, None, "number", FULL)
-
-
-@pytest.fixture
-def model() -> Iterator[ScriptedModel]:
-    """A model server that answers."""
-    with ScriptedModel(GOOD) as running:
-        yield running
 
 
 def named(endpoint: Endpoint, model: str) -> Endpoint:

@@ -37,13 +37,6 @@ class Kept:
 
 
 @pytest.fixture
-def model() -> Iterator[ScriptedModel]:
-    """A model server that answers."""
-    with ScriptedModel(GOOD) as running:
-        yield running
-
-
-@pytest.fixture
 def kept() -> Iterator[Kept]:
     """Every span that ends; complete after `exporter.stop()`."""
     sink = Kept()

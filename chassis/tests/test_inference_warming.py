@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from inference_scene import GOOD, NUMBER_SCHEMA, a_call, client_of, endpoint_of, number_in
+from inference_scene import NUMBER_SCHEMA, a_call, client_of, endpoint_of, number_in
 from opswire.chassis.inference.call import Usage
 from opswire.chassis.inference.configuration import load_configuration
 from opswire.chassis.inference.cost import cost_usd, prices_of
@@ -17,13 +17,6 @@ from opswire.chassis.testing.scripted_model import ScriptedCall, ScriptedModel
 from opswire.chassis.testing.scripted_steps import Answer
 from opswire.chassis.testing.scripted_wire import HttpRequest
 from structlog.testing import capture_logs
-
-
-@pytest.fixture
-def model() -> Iterator[ScriptedModel]:
-    """A model server that answers."""
-    with ScriptedModel(GOOD) as running:
-        yield running
 
 
 def waited(queue_ms: float) -> Answer:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from opswire.chassis.testing.browser import INSTALL, Browser, installed_browser
+from opswire.chassis.testing.browser import Browser
 from opswire.cli.testing import CommandLine
 
 sys.path.insert(0, str(Path(__file__).parent))  # the module beside the tests: test folders are no packages here
@@ -18,16 +18,6 @@ sys.path.insert(0, str(Path(__file__).parent))  # the module beside the tests: t
 from latency_store import HOSTILE, REQUESTS, fill
 
 TEXT = "document.body.innerText"
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Browser]:
-    program = installed_browser()
-    if program is None:
-        pytest.skip(INSTALL)
-    found = Browser(program, tmp_path / "browser")
-    yield found
-    found.close()
 
 
 @pytest.fixture(scope="module")

@@ -179,8 +179,9 @@ class Scene:
                 callback(*message)
 
 
-async def late_fill(scene: Scene) -> None:
-    """A load begins, the truth changes and that is acknowledged; then the load ends. Who reads next?"""
+@contextlib.asynccontextmanager
+async def under_way(scene: Scene) -> AsyncIterator[None]:
+    """A load begins, the truth changes and that is acknowledged; the load ends after the block."""
     begun, may_end = asyncio.Event(), asyncio.Event()
 
     async def slow() -> tuple[int, list[str]]:
@@ -194,30 +195,24 @@ async def late_fill(scene: Scene) -> None:
     await begun.wait()
     await scene.change()
     await until(lambda: scene.log.inside_lease)
+    yield
     may_end.set()
     await reading
+
+
+async def late_fill(scene: Scene) -> None:
+    """A load ends after the change was acknowledged. Who reads next?"""
+    async with under_way(scene):
+        pass
     await scene.read()
 
 
 async def late_join(scene: Scene) -> None:
-    """The same, but the read that began after the acknowledgement finds the load under way."""
-    begun, may_end = asyncio.Event(), asyncio.Event()
-
-    async def slow() -> tuple[int, list[str]]:
-        found = scene.version
-        begun.set()
-        await may_end.wait()
-        return found, ["k"]
-
-    await until(lambda: scene.log.inside_lease)
-    reading = asyncio.create_task(scene.read(slow))
-    await begun.wait()
-    await scene.change()
-    await until(lambda: scene.log.inside_lease)
-    joining = asyncio.create_task(scene.read())
-    await one_turn()  # it has joined the flight
-    may_end.set()
-    await asyncio.gather(reading, joining)
+    """The same, but a read that began after the acknowledgement finds the load under way."""
+    async with under_way(scene):
+        joining = asyncio.create_task(scene.read())
+        await one_turn()  # it has joined the flight
+    await joining
 
 
 async def deaf_holder(scene: Scene) -> None:

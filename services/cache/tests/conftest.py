@@ -7,7 +7,7 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from opswire.chassis.caching.cache import Cache
 from opswire.chassis.embedded.nats_server import NatsServer
 from opswire.chassis.service import Service
 from opswire.chassis.settings import ServiceSettings
-from opswire.chassis.testing.browser import INSTALL, Browser, installed_browser
 from opswire.chassis.testing.waiting import until_told
 from opswire.contracts.cache_statistics_reported import CacheStatisticsReported
 from opswire.contracts.cache_statistics_reported.v1 import CacheStatistics, FamilyCounts, KeyHits
@@ -201,14 +200,3 @@ def tell(client: Client) -> Callable[..., Any]:
         await client.flush()
 
     return tell_as
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Browser]:
-    """A browser with a fresh profile."""
-    program = installed_browser()
-    if program is None:
-        pytest.skip(INSTALL)
-    found = Browser(program, tmp_path / "browser")
-    yield found
-    found.close()

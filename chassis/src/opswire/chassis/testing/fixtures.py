@@ -15,6 +15,7 @@ from opswire.chassis.provision import provision
 from opswire.chassis.testing.upstream import Upstream
 
 if TYPE_CHECKING:
+    from opswire.chassis.testing.browser import Browser
     from opswire.chassis.testing.postgres_server import PostgresServer
 
 
@@ -40,6 +41,19 @@ def postgres() -> Iterator[PostgresServer]:
 
     with running_postgres() as server:
         yield server
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Browser]:
+    """A browser with a fresh profile. Whoever asks for it is skipped where none is installed."""
+    from opswire.chassis.testing.browser import INSTALL, Browser, installed_browser  # loaded where it is wanted
+
+    program = installed_browser()
+    if program is None:
+        pytest.skip(INSTALL)
+    found = Browser(program, tmp_path / "browser")
+    yield found
+    found.close()
 
 
 @pytest_asyncio.fixture
