@@ -10,6 +10,7 @@ from opswire.executor.errors import CommandFailedError
 from opswire.executor.rules.cells import plain
 from opswire.executor.rules.driver_settings import SshCommand
 from opswire.executor.rules.parameters import check_argv
+from opswire.executor.rules.private_keys import without_keys
 from opswire.executor.rules.templates import filled_argv, rendered
 from opswire.executor.rules.tools import Judgement, Record, Tool, ToolCall, ToolResult, Verdict
 
@@ -51,7 +52,7 @@ def shown(call: ToolCall, argv: list[str], ended: Ended, ok: Collection[int] = (
     name = call.needed_asset().name
     if ended.exit_status == 127:
         raise CommandFailedError(f"{name} has no {plain(argv[0], 100)}")
-    lines = (ended.stdout + ended.stderr).splitlines()
+    lines = without_keys((ended.stdout + ended.stderr).splitlines())
     status = "was ended by a signal" if ended.exit_status < 0 else f"ended with {ended.exit_status}"
     note = f"{plain(argv[0], 100)} on {name} {status}."
     if ended.cut or len(lines) > LINES_MAX:

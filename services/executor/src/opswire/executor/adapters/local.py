@@ -13,6 +13,7 @@ from opswire.executor.adapters.together import together
 from opswire.executor.errors import CommandFailedError, LocalRefusedError
 from opswire.executor.rules.cells import plain
 from opswire.executor.rules.driver_settings import LocalCommand
+from opswire.executor.rules.private_keys import without_keys
 from opswire.executor.rules.templates import filled_argv
 from opswire.executor.rules.tools import Tool, ToolCall, ToolResult
 
@@ -36,7 +37,7 @@ class Local:
                 raise LocalRefusedError("programs of this machine are run in the lab alone (OPSWIRE_ALLOW_LOOPBACK)")
             argv = filled_argv(driver.argv, call.step.arguments)
             status, text, cut = await _run(argv, bytes_max)
-            lines = text.splitlines()
+            lines = without_keys(text.splitlines())
             if status not in driver.ok:
                 said = plain(" ".join(lines[-3:]), 300)
                 raise CommandFailedError(f"{plain(argv[0], 100)} ended with {status}: {said or 'no output'}")

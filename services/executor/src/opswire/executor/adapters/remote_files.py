@@ -18,6 +18,7 @@ from opswire.executor.errors import (
     PathRefusedError,
 )
 from opswire.executor.rules.paths import check_path
+from opswire.executor.rules.private_keys import without_keys
 
 FILE_BYTES_MAX = 64 * 1024
 TAIL_BYTES_MAX = 256 * 1024
@@ -80,7 +81,8 @@ class RemoteFiles:
         if start:
             # The first line is most likely the end of one that began before.
             lines = lines[1:]
-        return Tail([line.rstrip("\r") for line in lines], start > 0)
+        # Here and not where lines are told: of these only some are chosen, and a key's are no key any more.
+        return Tail(without_keys(line.rstrip("\r") for line in lines), start > 0)
 
     async def read_file_or_list(self, host: Asset, path: str) -> str | Listing:
         """A whole text file of at most 64 kB, or a directory's listing.
