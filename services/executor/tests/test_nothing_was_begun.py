@@ -25,6 +25,7 @@ from opswire.contracts.routes import APPROVAL_DECIDED, APPROVAL_REQUESTED, STEP_
 from opswire.contracts.step_claimed import StepClaimed
 from opswire.contracts.step_finished import StepFinished
 from opswire.executor.errors import NoAutomaticPlanError
+from opswire.executor.errors_of_changes import LockLostError
 from opswire.executor.usecases.decide import decision
 from opswire.executor.usecases.story import Key, Round
 
@@ -164,6 +165,51 @@ async def test_a_run_whose_lock_was_taken_over_begins_nothing(scene: Scene, seco
     assert stands is not None
     assert (stands.reason, scene.effects) == ("mode_refuses", [])
     assert (await scene.story(key)).outcomes[1].code == "claim_lapsed"
+
+
+async def test_a_refusal_before_anything_was_locked_keeps_another_from_beginning(
+    scene: Scene, second: Scene, make_context: Callable[..., Any], make_asset: Callable[..., Asset]
+) -> None:
+    box = make_asset("box", environment="development")
+    key = await scene.request(make_context("service.restart", assets=[box]), change(1, box, "restart"))
+    there, go_on = claiming(scene, before=True)
+    running = asyncio.create_task(patiently(lambda: scene.go_on(key)))
+    await there.wait()
+    second.modes.mode = "read_only"
+    outcome = await told(second, key)
+    assert (outcome.status, outcome.reason) == ("rejected", "mode_refuses")
+    go_on.set()
+    stands = await running
+    assert stands is not None
+    assert (stands.reason, scene.effects) == ("mode_refuses", [])
+
+
+async def test_a_refusal_is_not_told_of_what_another_has_begun(
+    scene: Scene, second: Scene, make_context: Callable[..., Any], make_asset: Callable[..., Asset]
+) -> None:
+    box = make_asset("box", environment="development")
+    key = await scene.request(make_context("service.restart", assets=[box]), change(1, box, "restart"))
+    there, go_on = claiming(scene, before=True)
+    begun, end = scene.holding()
+    running = asyncio.create_task(scene.go_on(key))
+    await there.wait()
+    before = await second.story(key)
+    go_on.set()
+    await begun.wait()
+    journal: Any = second.proceed.journal
+    read, stale = journal.read, [before]
+
+    async def read_late(asked: Key) -> Any:
+        return stale.pop() if stale else await read(asked)
+
+    journal.read = read_late
+    second.modes.mode = "read_only"
+    with pytest.raises(LockLostError, match="has begun step 1"):
+        await second.go_on(key)
+    end.set()
+    outcome = await running
+    assert outcome is not None
+    assert (outcome.status, scene.effects) == ("completed", ["restart"])
 
 
 async def test_what_was_done_before_another_took_the_asset_is_told_as_done(

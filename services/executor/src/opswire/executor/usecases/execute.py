@@ -7,6 +7,7 @@ what comes after a failure that stops, is skipped and never begun.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -81,12 +82,8 @@ class Executor:
         """The end of every step, in the plan's order. Raises RetryableError where the broker is away: repeat it all."""
         now_ns = self.claimed.clock_ns()
         wait_until_ns = now_ns + min(int((run.deadline_ns - now_ns) * LOCK_WAIT_SHARE), LOCK_WAIT_NS_MAX)
-        assets = sorted({step.asset_id for step in run.plan.steps if step.effect not in READS and step.asset_id})
         try:
-            with span("lock assets", Stage.EXECUTOR_COMPUTE):
-                run.tokens, run.held_until_ns = await self.locks.acquire(
-                    assets, run.id, run.key, _holding_ns(run.plan), run.deadline_ns, wait_until_ns
-                )
+            await self._lock(run, wait_until_ns)
         except AssetBusyError as error:
             return [await self._while_busy(run, step, error) for step in run.plan.steps]
         try:
@@ -96,6 +93,27 @@ class Executor:
         finally:
             with span("free assets", Stage.EXECUTOR_COMPUTE):
                 await self.locks.release(run.tokens)
+
+    async def check_not_begun(self, run: Run) -> None:
+        """Return only where nothing of the plan is begun, and nothing will be by a run that came before this one.
+
+        Raises LockLostError where another run has begun something: the facts are to be read anew. RetryableError.
+        """
+        with contextlib.suppress(AssetBusyError):  # no earlier run of this request holds them then
+            await self._lock(run, self.claimed.clock_ns())
+        try:
+            for step in run.plan.steps:
+                if step.effect not in READS and await self.claimed.journal.is_claimed(run.key, step.number):
+                    raise LockLostError(f"another run of this request has begun step {step.number}")
+        finally:
+            await self.locks.release(run.tokens)
+
+    async def _lock(self, run: Run, wait_until_ns: int) -> None:
+        assets = sorted({step.asset_id for step in run.plan.steps if step.effect not in READS and step.asset_id})
+        with span("lock assets", Stage.EXECUTOR_COMPUTE):
+            run.tokens, run.held_until_ns = await self.locks.acquire(
+                assets, run.id, run.key, _holding_ns(run.plan), run.deadline_ns, wait_until_ns
+            )
 
     async def _while_busy(self, run: Run, step: Step, error: AssetBusyError) -> Ended:
         """The end of a step while another request changes its asset: what was claimed before has its own outcome."""

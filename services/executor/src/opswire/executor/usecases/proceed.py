@@ -164,7 +164,21 @@ class Proceed:
             except OpswireError as error:
                 if error.disposition is not Disposition.REJECT or story.context is None:
                     raise
+                await self._check_not_begun(story, story.context)
                 return refused(story.context, error, mark())
+
+    async def _check_not_begun(self, story: Story, context: ContextResolved) -> None:
+        """Return only where a refusal is true: no other process begins what these facts did not show yet.
+
+        A cancellation is seen by whoever claims a step; a decision against it lets nobody begin one.
+        """
+        plan, last = story.agreed_plan, story.round
+        if plan is None or not changes(plan) or story.has_begun or story.cancelled is not None:
+            return
+        if last is not None and last.decided is not None and not last.is_granted:
+            return
+        deadline_ns = last.asked.deadline_ns if last is not None else context.deadline_ns
+        await self.executor.check_not_begun(Run(story.key, plan, context, last, deadline_ns))
 
     async def has_nothing_to_settle(self, key: Key) -> bool:
         """Whether nobody was asked and nothing was begun: an overdue request of which nothing more can be told."""
