@@ -120,7 +120,7 @@ async def not_approved_in_time(scene: Scene, upstream: Upstream) -> str:
 async def never_taken(scene: Scene, upstream: Upstream) -> str:
     """The assets service is away until its deadline is over."""
     scene.system.stop("assets")
-    return await upstream.submit("what's the ip of web-02", deadline_ms=1_000)
+    return await upstream.submit("what's the ip of web-02", deadline_ms=3_000)
 
 
 async def delivered_again(scene: Scene, upstream: Upstream) -> str:

@@ -138,7 +138,7 @@ async def test_a_policy_that_asks_for_more_since_makes_it_void(scene: Scene, mak
 async def test_an_approval_that_nobody_gives_expires_by_its_own_deadline(
     service: Service, tmp_path: Path, make_context, web, upstream_of
 ) -> None:
-    scene = Scene(service, tmp_path / "short", window_s=1)
+    scene = Scene(service, tmp_path / "short", window_s=3)
     scene.modes.mode = "normal"
     ender = OverdueEnder(OpenRequests(service.bus.client, service.sender.facts), service.sender, scene.proceed)
     key = await scene.request(make_context("service.restart", assets=[web]), change(1, web, "restart"))
