@@ -157,6 +157,27 @@ def test_crashed_children_come_back_on_their_ports_and_a_request_is_answered(up:
     assert [finding for finding in findings if finding["verdict"] == "wrong"] == []
 
 
+def test_a_mode_that_executors_have_not_taken_is_told_as_what_it_is(up: CommandLine) -> None:
+    def in_force() -> str:
+        return str(up.run("mode", "show", "--json").json["in_force"])
+
+    known = up.run("keys", "new", "kim", "--json").json
+    stranger = up.run("keys", "new", "stranger", "--json").json
+    (up.state_dir / "people.yaml").write_text("people:\n" + known["people_entry"])
+    assert up.run("mode", "stop", "--reason", "a drill").status == 0
+    wait_until(lambda: in_force() == "stopped", in_force)
+    assert "executors may not take it" in up.run("mode", "normal", "--key", stranger["seed_file"]).err
+    shown = up.run("mode", "show")
+    assert shown.out.startswith("normal since ")
+    assert "but executors are stopped: they have not taken it" in shown.out
+    doctor = " ".join(up.run("doctor").out.split())
+    assert "mode stopped, no tool is run: a drill" in doctor
+    assert up.run("mode", "read-only").status == 2, "milder than what is in force, so it needs a signature"
+    assert up.run("mode", "normal", "--key", known["seed_file"]).status == 0
+    wait_until(lambda: in_force() == "normal", in_force)
+    assert "have not taken" not in up.run("mode", "show").out
+
+
 def test_down_leaves_nothing(up: CommandLine) -> None:
     known = processes_of(record_of(up))
     ended = up.run("down", "--json")

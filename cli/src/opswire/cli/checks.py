@@ -159,6 +159,21 @@ async def classifier(state: StateDir, _: RunRecord | None) -> list[Finding]:
     return [Finding("classifier", "note", "not trained yet", "opswire up trains it, in seconds")]
 
 
+async def mode(state: StateDir, _: RunRecord | None) -> list[Finding]:
+    """Everything may be done."""
+    from opswire.cli.modes import mode_in_force
+
+    found = await asyncio.to_thread(mode_in_force, state)
+    if found is None:
+        return []
+    name, reason = found
+    if name == "normal":
+        return [Finding("mode", "ok", "normal")]
+    what = "no tool is run" if name == "stopped" else "nothing is changed"
+    detail = f"{name.replace('_', '-')}, {what}{f': {reason}' if reason else ''}"
+    return [Finding("mode", "note", detail, "opswire mode show; an operator ends it with opswire mode normal")]
+
+
 async def parked(_: StateDir, record: RunRecord | None) -> list[Finding]:
     """Nothing waits for a person."""
     if record is None:
@@ -196,6 +211,7 @@ CHECKS: tuple[Check, ...] = (
     streams,
     durability,
     classifier,
+    mode,
     parked,
     traces,
 )

@@ -10,7 +10,9 @@ from opswire.chassis.nkey import public_of, sign
 from opswire.chassis.statements import mode_statement
 from opswire.cli.bus import Bus
 from opswire.cli.errors import CommandError
+from opswire.cli.http import ServiceClient
 from opswire.cli.sending import send
+from opswire.cli.state import StateDir
 from opswire.contracts.mode_changed import ModeChanged
 from opswire.contracts.routes import CHANGES, MODE_CHANGED
 from pydantic import ValidationError
@@ -43,6 +45,18 @@ async def read_mode(bus: Bus) -> Told:
         raise CommandError(
             "the newest word on the mode cannot be read", "opswire mode stop, then look into it"
         ) from error
+
+
+def mode_in_force(state: StateDir) -> tuple[str, str] | None:
+    """The mode that the executor of `opswire up` is in, and why; None where none of ours answers."""
+    record = state.read_run()
+    if record is None or not record.alive or "executor" not in record.urls:
+        return None
+    try:
+        told = ServiceClient(record.urls["executor"], record.token).call("GET", "/health/ready")["details"]["mode"]
+        return str(told["mode"]), str(told["reason"])
+    except (CommandError, KeyError, TypeError):  # it starts, or it is another release's
+        return None
 
 
 async def change_mode(bus: Bus, mode: Mode, reason: str, seed: str | None) -> Told:

@@ -18,9 +18,12 @@ Reason = Annotated[str, typer.Option("--reason", help="Why, for those who read i
 
 @app.command("show")
 def show(state_dir: StateDir = STATE_DIR_DEFAULT, as_json: Json = False) -> None:
-    """The mode, who changed it last, when and why."""
+    """The mode, who changed it last, when and why; and where executors have not taken that."""
     with reporting(as_json):
-        _print(_read(state_dir), as_json)
+        from opswire.cli.modes import mode_in_force
+        from opswire.cli.state import StateDir as Directory
+
+        _print(_read(state_dir), as_json, mode_in_force(Directory(state_dir)))
 
 
 @app.command("stop")
@@ -35,10 +38,12 @@ def read_only(
 ) -> None:
     """Begin nothing that changes anything, within a second. Needs no key, unless everything is stopped."""
     with reporting(as_json):
+        from opswire.cli.modes import mode_in_force
         from opswire.cli.seeds import read_seed
+        from opswire.cli.state import StateDir as Directory
 
-        told = _read(state_dir)
-        is_milder = told.changed is not None and told.changed.mode == "stopped"
+        told, in_force = _read(state_dir), mode_in_force(Directory(state_dir))
+        is_milder = "stopped" in (told.changed and told.changed.mode, in_force and in_force[0])
         seed = read_seed(key) if is_milder or key is not None else None
     _change("read_only", reason, seed, state_dir, as_json)
 
@@ -93,9 +98,9 @@ def _change(mode: Mode, reason: str, seed: str | None, state_dir: Path, as_json:
         _print(told, as_json)
 
 
-def _print(told: Told, as_json: bool) -> None:
+def _print(told: Told, as_json: bool, in_force: tuple[str, str] | None = None) -> None:
     if as_json:
-        write_json(told.as_json())
+        write_json(told.as_json() | ({"in_force": in_force[0]} if in_force else {}))
         return
     from opswire.cli.facts import clock
     from opswire.cli.views.visible import visible
@@ -108,3 +113,6 @@ def _print(told: Told, as_json: bool) -> None:
     console.print(f"{told.changed.mode.replace('_', '-')} since {clock(told.at_ns)}, by {who}", markup=False)
     if told.changed.reason:
         console.print(visible(told.changed.reason))
+    if in_force and in_force[0] != told.changed.mode:
+        told_by = f"but executors are {in_force[0].replace('_', '-')}: they have not taken it"
+        console.print(f"{told_by}; only the signature of an operator whom people.yaml names counts", style="bold red")

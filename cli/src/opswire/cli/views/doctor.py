@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from opswire.cli.checks import Finding
+from opswire.cli.views.plain import harmless
 from rich.text import Text
 
 if TYPE_CHECKING:
@@ -17,6 +18,6 @@ _MARKS = {"ok": ("ok   ", "green"), "note": ("note ", "yellow"), "wrong": ("WRON
 def print_findings(console: Console, findings: Sequence[Finding]) -> None:
     """One line a finding, and under it what to do where something is."""
     for finding in findings:
-        console.print(Text.assemble(_MARKS[finding.verdict], f" {finding.check:<11}", finding.detail))
+        console.print(Text.assemble(_MARKS[finding.verdict], f" {finding.check:<11}", harmless(finding.detail)))
         if finding.advice:
             console.print(Text(f"        {finding.advice}", style="dim"))
