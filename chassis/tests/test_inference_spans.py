@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pytest
 from inference_scene import GOOD, NUMBER_SCHEMA, a_call, client_of, endpoint_of, number_in, said_by, streamed
@@ -16,6 +16,7 @@ from opswire.chassis.inference.errors import InferenceOverloadedError, Inference
 from opswire.chassis.metrics import Metrics
 from opswire.chassis.stages import Stage
 from opswire.chassis.telemetry import Span, exporter, remote_child
+from opswire.chassis.testing.recorded_spans import recorded_spans
 from opswire.chassis.testing.scripted_model import ScriptedModel
 from opswire.chassis.testing.scripted_steps import Answer, Cut, Fail, Hang
 
@@ -23,32 +24,17 @@ TIMING = {"queue_time_ms": 0.1, "time_to_first_token_ms": 0.2, "generation_time_
 CHILDREN = [Stage.LLM_QUEUE, Stage.LLM_PREFILL, Stage.LLM_DECODE]
 
 
-class Kept:
-    """A sink that keeps what it is given."""
-
-    def __init__(self) -> None:
-        self.spans: list[Span] = []
-
-    def write(self, spans: Sequence[Span]) -> None:
-        self.spans += spans
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
 @pytest.fixture
-def kept() -> Iterator[Kept]:
+def kept() -> Iterator[list[Span]]:
     """Every span that ends; complete after `exporter.stop()`."""
-    sink = Kept()
-    exporter.start([sink], pytest.fail)
-    yield sink
-    exporter.stop()
+    with recorded_spans() as spans:
+        yield spans
 
 
-def attempts(kept: Kept) -> list[Span]:
+def attempts(kept: list[Span]) -> list[Span]:
     """The CLIENT spans so far, in the order of their start."""
     exporter.stop()
-    return sorted((span for span in kept.spans if span.kind == "CLIENT"), key=lambda span: span.start_ns)
+    return sorted((span for span in kept if span.kind == "CLIENT"), key=lambda span: span.start_ns)
 
 
 def timed(duration_part: float = 1.0) -> Answer:
@@ -56,7 +42,7 @@ def timed(duration_part: float = 1.0) -> Answer:
     return Answer(number_in, timing={name: value * duration_part for name, value in TIMING.items()})
 
 
-async def test_an_attempt_is_a_client_span_with_the_conventions_names(model: ScriptedModel, kept: Kept) -> None:
+async def test_an_attempt_is_a_client_span_with_the_conventions_names(model: ScriptedModel, kept: list[Span]) -> None:
     model.always(Answer('{"number": 7}', model="m-1", input_tokens=20, output_tokens=5, cached_tokens=16))
     call = dataclasses.replace(a_call(deadline_s=5), prompt_version="merged/v1", request_key="chat/1")
     with remote_child("process", None, "chat/r-1", {}) as parent:
@@ -92,7 +78,7 @@ async def test_an_attempt_is_a_client_span_with_the_conventions_names(model: Scr
 
 @pytest.mark.parametrize("is_stream", [False, True])
 async def test_the_servers_own_times_lie_inside_the_attempt_one_after_the_other(
-    model: ScriptedModel, kept: Kept, is_stream: bool
+    model: ScriptedModel, kept: list[Span], is_stream: bool
 ) -> None:
     model.always(timed())
     async with client_of(endpoint_of(model)) as client:
@@ -104,7 +90,7 @@ async def test_the_servers_own_times_lie_inside_the_attempt_one_after_the_other(
             await client.complete(a_call(deadline_s=5))
     (attempt,) = attempts(kept)
     assert attempt.attributes["opswire.stage"] == Stage.LLM_FRONTEND
-    children = sorted((s for s in kept.spans if s.parent_id == attempt.span_id), key=lambda s: s.start_ns)
+    children = sorted((s for s in kept if s.parent_id == attempt.span_id), key=lambda s: s.start_ns)
     stages = [child.attributes["opswire.stage"] for child in children]
     assert [stage for stage in stages if stage != Stage.LLM_NETWORK] == CHILDREN
     assert attempt.start_ns <= children[0].start_ns
@@ -115,16 +101,18 @@ async def test_the_servers_own_times_lie_inside_the_attempt_one_after_the_other(
 
 
 @pytest.mark.parametrize("timing", [TIMING | {"queue_time_ms": 9e6}, {"queue_time_ms": 1.0}])
-async def test_times_that_cannot_be_are_not_used(model: ScriptedModel, kept: Kept, timing: dict[str, float]) -> None:
+async def test_times_that_cannot_be_are_not_used(
+    model: ScriptedModel, kept: list[Span], timing: dict[str, float]
+) -> None:
     model.always(Answer(number_in, timing=timing))
     async with client_of(endpoint_of(model)) as client:
         await client.complete(a_call(deadline_s=5))
     (attempt,) = attempts(kept)
     assert attempt.attributes["opswire.stage"] == Stage.LLM_UNSPLIT
-    assert [span for span in kept.spans if span.parent_id == attempt.span_id] == []
+    assert [span for span in kept if span.parent_id == attempt.span_id] == []
 
 
-async def test_every_attempt_has_a_span_of_its_own_with_its_error(model: ScriptedModel, kept: Kept) -> None:
+async def test_every_attempt_has_a_span_of_its_own_with_its_error(model: ScriptedModel, kept: list[Span]) -> None:
     model.then(Fail(429, retry_after_s=0.01), GOOD, Cut(GOOD))
     with ScriptedModel(said_by("second")) as second:
         async with client_of(endpoint_of(model)) as client:
@@ -142,7 +130,7 @@ async def test_every_attempt_has_a_span_of_its_own_with_its_error(model: Scripte
     assert {s.attributes["opswire.stage"] for s in found} == {"llm.unsplit"}
 
 
-async def test_waiting_for_a_place_is_a_span_beside_the_attempts(model: ScriptedModel, kept: Kept) -> None:
+async def test_waiting_for_a_place_is_a_span_beside_the_attempts(model: ScriptedModel, kept: list[Span]) -> None:
     model.always(Hang(GOOD))
     async with client_of(endpoint_of(model, concurrency_max=1, queue_max=1)) as client:
         first = asyncio.create_task(client.complete(a_call(1, deadline_s=20)))
@@ -158,7 +146,7 @@ async def test_waiting_for_a_place_is_a_span_beside_the_attempts(model: Scripted
         model.release()
         await second
     earlier, later = attempts(kept)
-    wait, refused = sorted((s for s in kept.spans if s.name == "wait for a place"), key=lambda s: s.status)[::-1]
+    wait, refused = sorted((s for s in kept if s.name == "wait for a place"), key=lambda s: s.status)[::-1]
     assert (wait.status, refused.status) == ("UNSET", "ERROR")
     assert wait.attributes["opswire.stage"] == Stage.LLM_QUEUE
     assert earlier.start_ns < wait.start_ns < wait.end_ns <= later.start_ns

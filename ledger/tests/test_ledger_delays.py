@@ -29,6 +29,7 @@ from opswire.ledger.model import Span
 from opswire.ledger.rows.model import RequestRow
 from opswire.ledger.stages import Stage
 from opswire.ledger.store import create, read_request
+from opswire.ledger.testing import is_whole
 from row_samples import booked, delayed
 
 INVENTORY = Path(__file__).parents[2] / "tests" / "data" / "inventory.yaml"
@@ -39,14 +40,6 @@ DELAY_NS = 200_000_000
 WORK = ("intent.compute", "assets.compute", "executor.compute", "tool.run")
 RESTART = '{"intent": "service.restart", "entities": [], "confidence": 90, "risk": "MEDIUM", "reason": "clear"}'
 TIMING = {"time_to_first_token_ms": 1.0, "generation_time_ms": 2.0, "queue_time_ms": 0.5}
-
-
-def is_whole(spans: list[Span]) -> bool:
-    known = {span.span_id for span in spans} | {None}
-    taken = sum(span.kind == "CONSUMER" for span in spans)
-    settled = sum(span.name == "settle" for span in spans)
-    finished = any(span.name.endswith(".finished") for span in spans)
-    return finished and taken == settled and all(span.parent_id in known for span in spans)
 
 
 async def recorded_load(system: System, store: Path) -> dict[str, list[Span]]:

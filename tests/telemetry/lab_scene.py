@@ -24,6 +24,7 @@ from opswire.executor.rules.approval import statement_of
 from opswire.lab import Lab, start
 from opswire.ledger.model import Span
 from opswire.ledger.store import create, read_request
+from opswire.ledger.testing import is_whole
 
 SPANS_TIMEOUT_S = 60.0
 SOURCE = "test"
@@ -109,15 +110,6 @@ async def whole_spans(store: Path, request_id: str) -> list[Span]:
 
     await until(are_whole, SPANS_TIMEOUT_S)
     return found
-
-
-def is_whole(spans: list[Span]) -> bool:
-    """Whether no parent is missing, each taking is settled and the outcome is there."""
-    known = {span.span_id for span in spans} | {None}
-    taken = sum(span.kind == "CONSUMER" for span in spans)
-    settled = sum(span.name == "settle" for span in spans)
-    finished = any(span.name.endswith(".finished") for span in spans)
-    return finished and taken == settled and all(span.parent_id in known for span in spans)
 
 
 @contextmanager

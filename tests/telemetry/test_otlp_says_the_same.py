@@ -18,8 +18,8 @@ from opswire.chassis.testing.system import System
 from opswire.chassis.testing.upstream import Upstream
 from opswire.chassis.testing.waiting import until, wait_until
 from opswire.ledger.account import account
-from opswire.ledger.model import Span
 from opswire.ledger.store import create, read_request
+from opswire.ledger.testing import is_whole
 
 TEXTS = ("what can you do?", "list all servers in production", "book me a table for two", "what's the ip of web-01")
 
@@ -56,12 +56,6 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[System, P
         create(system.directory / "traces.sqlite3")
         system.import_inventory((Path(__file__).parents[1] / "data" / "inventory.yaml").read_text())
         yield system, received
-
-
-def is_whole(spans: list[Span]) -> bool:
-    known = {span.span_id for span in spans} | {None}
-    taken, settled = sum(span.kind == "CONSUMER" for span in spans), sum(span.name == "settle" for span in spans)
-    return taken == settled >= 3 and all(span.parent_id in known for span in spans)
 
 
 async def test_the_account_of_what_was_sent_is_that_of_what_was_kept(stores: tuple[System, Path]) -> None:

@@ -233,3 +233,12 @@ class RecordedServer:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+def is_whole(spans: Sequence[Span]) -> bool:
+    """Whether a request's spans are all there: no parent is missing, each taking is settled, the outcome was sent."""
+    known = {span.span_id for span in spans} | {None}
+    taken = sum(span.kind == "CONSUMER" for span in spans)
+    settled = sum(span.name == "settle" for span in spans)
+    finished = any(span.name.endswith(".finished") for span in spans)
+    return finished and taken == settled and all(span.parent_id in known for span in spans)
