@@ -11,9 +11,11 @@ import opswire.executor.app
 import pytest
 from opswire.contracts.findings import Asset
 from opswire.contracts.taxonomy import Effect
+from opswire.executor.adapters.modes import Modes
 from opswire.executor.adapters.reading_tools import ReadingTools
 from opswire.executor.errors import ApprovalRequiredError
 from opswire.executor.rules.packaged import packaged_catalogue
+from opswire.executor.rules.people import People
 from opswire.executor.rules.tools import ToolCall, ToolResult
 from opswire.executor.usecases.plan import make_plan
 from opswire.executor.usecases.run import call_of, run_step, running_until
@@ -32,16 +34,21 @@ async def test_a_plan_that_calls_a_change_a_read_runs_nothing(
 ) -> None:
     context = make_context("metrics.query", "load", [make_asset("web-01")])
     step = make_plan(context).steps[0].model_copy(update={"tool": name, "effect": Effect.READ})
-    tools = ReadingTools({name: never}, packaged_catalogue)
+    tools = ReadingTools({name: never}, packaged_catalogue, Modes(lambda: People()))
     outcome = await run_step(call_of(step, context), running_until(time.time_ns() + 60_000_000_000, tools))
     assert outcome.error is not None
     assert outcome.error.code == ApprovalRequiredError.code
 
 
-def test_what_only_reads_is_given_as_it_is() -> None:
-    reads = {entry.name: never for entry in packaged_catalogue() if not entry.changes}
-    tools = ReadingTools(reads, packaged_catalogue)
-    assert dict(tools) == reads
+async def test_what_only_reads_is_run(make_context: Callable, make_asset: Callable[..., Asset]) -> None:
+    async def look(_: ToolCall) -> ToolResult:
+        return ToolResult(({"result": "fine"},))
+
+    reads = {entry.name: look for entry in packaged_catalogue() if not entry.changes}
+    tools = ReadingTools(reads, packaged_catalogue, Modes(lambda: People()))
+    context = make_context("metrics.query", "load", [make_asset("web-01")])
+    call = call_of(make_plan(context).steps[0], context)
+    assert [(await tool(call)).records for tool in tools.values()] == [({"result": "fine"},)] * len(reads)
     assert len(tools) == len(reads) > 10
 
 

@@ -253,6 +253,12 @@ class AnswerRefusedError(ToolError):
     code = "answer_refused"
 
 
+class StoppedError(ToolError):
+    """Executors are stopped just now: no tool is run, and those that looked are ended."""
+
+    code = "mode_refuses"
+
+
 class LocalRefusedError(ToolError):
     """Programs of the executor's own machine run in the lab alone."""
 

@@ -30,7 +30,12 @@ from opswire.contracts.route import Route
 from opswire.contracts.routes import STEP_CLAIMED, STEP_FINISHED
 from opswire.contracts.step_claimed import FencingToken, StepClaimed
 from opswire.contracts.step_finished import StepFinished, Verified
-from opswire.executor.errors_of_changes import CancelledByRequesterError, ClaimLapsedError, LockLostError
+from opswire.executor.errors_of_changes import (
+    CancelledByRequesterError,
+    ClaimLapsedError,
+    LockLostError,
+    ModeRefusesError,
+)
 from opswire.executor.rules.tools import ToolCall, ToolResult
 from opswire.executor.usecases.guard import Guard
 from opswire.executor.usecases.limits import Ending, run_limited
@@ -162,11 +167,11 @@ class ClaimedSteps:
     async def _why_not(self, run: Run) -> RejectedError | None:
         """What keeps a step that this run claimed from being begun after all."""
         try:
-            await self.guard.check_claimed(run.key, run.tokens)
+            await self.guard.check_claimed(run.key, run.plan, run.tokens)
         except CancelledByRequesterError as error:
             run.ended.set()
             return error
-        except ClaimLapsedError as error:
+        except (ClaimLapsedError, ModeRefusesError) as error:
             return error
         return CancelledByRequesterError("It was ended before it was begun.") if run.ended.is_set() else None
 

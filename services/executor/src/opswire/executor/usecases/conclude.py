@@ -10,7 +10,7 @@ from opswire.contracts.request_finished import RequestFinished
 from opswire.contracts.request_finished.endings import timings_of
 from opswire.contracts.step_finished import StepFinished
 from opswire.contracts.types import Cell, FinishStatus
-from opswire.executor.errors_of_changes import CancelledByRequesterError, ClaimLapsedError
+from opswire.executor.errors_of_changes import CancelledByRequesterError, ClaimLapsedError, ModeRefusesError
 from opswire.executor.rules.cells import counted, listed, plain
 from opswire.executor.rules.targets import asset_by_id
 from opswire.executor.usecases.execute import READS, Ended
@@ -19,7 +19,7 @@ from opswire.executor.usecases.finish import references_of
 from opswire.executor.usecases.outcomes import StepOutcome
 from opswire.executor.usecases.tables import make_answer
 
-NOT_BEGUN = (CancelledByRequesterError.code, ClaimLapsedError.code)
+NOT_BEGUN = (CancelledByRequesterError.code, ClaimLapsedError.code, ModeRefusesError.code)
 SEEN_MAX = 3
 SEEN_CHARACTERS_MAX = 200
 

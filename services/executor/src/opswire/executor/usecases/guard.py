@@ -25,6 +25,8 @@ from opswire.executor.usecases.decide import Deciding
 from opswire.executor.usecases.plan import digest_of
 from opswire.executor.usecases.story import Key, Round
 
+STRICTER = ("read_only", "stopped")
+
 
 class CurrentAssets(Protocol):
     """What the inventory said last of assets."""
@@ -92,7 +94,7 @@ class Guard:
         if not await self.locks.is_held(tokens):
             raise LockLostError("The lock of an asset was lost before the step could be begun.")
 
-    async def check_claimed(self, key: Key, tokens: dict[str, int]) -> None:
+    async def check_claimed(self, key: Key, plan: PlanMade, tokens: dict[str, int]) -> None:
         """Return only where a step that is claimed by now may be begun. Raises what keeps it from that for ever.
 
         Whoever cancels, or takes the locks over, does so first and looks for claims then; here the claim was first. So
@@ -102,6 +104,8 @@ class Guard:
             raise CancelledByRequesterError("It was cancelled before it was begun.")
         if not await self.locks.is_held(tokens):
             raise ClaimLapsedError("The lock of its asset was lost before it could be begun.")
+        if self.mode.mode in STRICTER:  # last, with nothing awaited in between; not known for a moment is no new mode
+            self.check_mode(plan)
 
     def check_mode(self, plan: PlanMade) -> None:
         """Raise ModeRefusesError where executors may not run such a plan just now."""

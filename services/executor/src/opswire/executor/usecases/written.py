@@ -17,7 +17,7 @@ from opswire.executor.errors import (
     PathRefusedError,
     StateChangedError,
 )
-from opswire.executor.errors_of_changes import CancelledByRequesterError, ClaimLapsedError
+from opswire.executor.errors_of_changes import CancelledByRequesterError, ClaimLapsedError, ModeRefusesError
 from opswire.executor.rules.cells import plain
 from opswire.executor.rules.tools import Record
 
@@ -34,6 +34,7 @@ _BEFORE_ANYTHING = (
     HostKeyMismatchError,
     HostKeyUnknownError,
     LoginRefusedError,
+    ModeRefusesError,
     PathRefusedError,
     StateChangedError,
 )
