@@ -13,7 +13,7 @@ from opswire.chassis.testing.scripted_model import ScriptedModel
 from opswire.chassis.testing.scripted_steps import Answer, Body
 from opswire.chassis.testing.upstream import STREAM, Upstream
 
-GRACE_S = 3.0
+GRACE_S = 10.0
 """How much later than its deadline an outcome may be here: the machine is busy, and a server that hangs is for ever."""
 UNDERSTOOD = {"intent": "system.help", "entities": [], "confidence": 100, "risk": "LOW", "reason": "clear"}
 _numbers = itertools.count(1)
