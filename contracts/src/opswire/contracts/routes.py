@@ -52,7 +52,10 @@ REQUEST_SUBMITTED = Route(
     f"{_REQUEST}.submitted",
     FACTS,
     senders=("upstream",),
-    consumers=(Consumer("intent", "intent-request-submitted"),),
+    consumers=(
+        Consumer("intent", "intent-request-submitted"),
+        Consumer("intent", "intent-request-submitted-bulk", is_bulk=True),
+    ),
     once=True,
 )
 INTENT_RESOLVED = Route(
