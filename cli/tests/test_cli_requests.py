@@ -237,6 +237,8 @@ async def test_a_broker_that_is_not_there_is_said_plainly(opswire: CommandLine) 
     result = await run(opswire, "ask", "list hosts")
     assert result.status == 3
     assert "no broker answers at 127.0.0.1:1" in result.err
+    assert "OPSWIRE_NATS_URL" in result.err
+
     assert "Traceback" not in result.err
     del opswire.environment["OPSWIRE_NATS_URL"]
     result = await run(opswire, "ask", "list hosts", "--json")
@@ -330,3 +332,16 @@ async def test_provision_is_safe_to_repeat(opswire: CommandLine, client: Client)
     assert result.status == 0, result.err
     assert (result.json["created"], result.json["updated"]) == ([], [])
     assert "stream OPSWIRE_FACTS" in result.json["unchanged"]
+
+
+async def test_doctor_looks_at_the_broker_of_another_machine(opswire: CommandLine, client: Client) -> None:
+    async def findings() -> list[tuple[str, str]]:
+        found = (await run(opswire, "doctor", "--json")).json["findings"]
+        return [(one["check"], one["verdict"]) for one in found]
+
+    assert client.is_connected, "its fixture made the streams"
+    assert [one for one in await findings() if one[0] == "streams"] == [("streams", "ok")]
+    opswire.environment["OPSWIRE_NATS_URL"] = "nats://127.0.0.1:1"
+    away = await findings()
+    assert away.count(("broker", "wrong")) == 1
+    assert "streams" not in dict(away)

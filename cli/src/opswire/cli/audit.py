@@ -18,7 +18,7 @@ from opswire.chassis.stream_reader import StoredMessage, StreamReader
 from opswire.chassis.wire import WireClient
 from opswire.cli.audit_check import Report, verify_trail
 from opswire.cli.broker_seed import options_for
-from opswire.cli.bus import CONNECT_TIMEOUT_S, REPLY_TIMEOUT_S, place_of
+from opswire.cli.bus import ADVICE_AWAY, CONNECT_TIMEOUT_S, REPLY_TIMEOUT_S, place_of
 from opswire.cli.errors import CommandError, NotRunningError, UsageError
 from opswire.contracts.audit_recorded import AuditEntry, AuditRecorded
 from opswire.contracts.routes import AUDIT, FACTS
@@ -129,7 +129,7 @@ async def trail_at(url: str) -> AsyncIterator[Trail]:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             await client.connect(url, name="opswire", **options)
     except (NatsError, OSError, TimeoutError):
-        raise NotRunningError(f"no broker answers at {place}", "opswire status, or opswire up") from None
+        raise NotRunningError(f"no broker answers at {place}", ADVICE_AWAY) from None
     try:
         yield Trail(client)
     except (RetryableError, TimeoutError, NatsError) as error:

@@ -30,6 +30,7 @@ from opswire.contracts.routes import FACTS, PROGRESS_REPORTED, REQUEST_FINISHED,
 
 CONNECT_TIMEOUT_S = 5.0
 NATS_PORT = 4222
+ADVICE_AWAY = "opswire status; where another machine has it: start it there, or correct OPSWIRE_NATS_URL"
 REPLY_TIMEOUT_S = 5.0
 LOOK_AGAIN_S = 1.0
 BATCH_MESSAGES = 256
@@ -143,7 +144,7 @@ async def connected(url: str, seed_file: Path | None = None) -> AsyncIterator[Bu
         if refusals:
             what = "refuses this key" if options else "asks for a key"
             raise CommandError(f"the broker at {place} {what}", ADVICE_KEY) from None
-        raise NotRunningError(f"no broker answers at {place}", "opswire status, or opswire up") from None
+        raise NotRunningError(f"no broker answers at {place}", ADVICE_AWAY) from None
     try:
         yield Bus(client, refusals)
     finally:

@@ -117,17 +117,24 @@ async def running(_: StateDir, record: RunRecord | None) -> list[Finding]:
     return found
 
 
+def broker_of(record: RunRecord | None) -> str | None:
+    """The broker to look at: the one that `OPSWIRE_NATS_URL` names, or that of what runs here."""
+    return os.environ.get("OPSWIRE_NATS_URL") or (record.urls["nats"] if record is not None else None)
+
+
 async def streams(_: StateDir, record: RunRecord | None) -> list[Finding]:
     """Streams and consumers are as the route table wants them."""
-    if record is None:
+    url = broker_of(record)
+    if url is None:
         return []
     from opswire.chassis.provision import drift
     from opswire.cli.bus import connected
     from opswire.contracts.routes import ROUTES
 
     pairs = [(route, consumer) for route in ROUTES for consumer in route.consumers]
-    async with connected(record.urls["nats"]) as bus:
-        sentences = await drift(bus.client, pairs, 1, {route.stream for route in ROUTES})
+    replicas = int(os.environ.get("OPSWIRE_STREAM_REPLICAS", "1"))
+    async with connected(url) as bus:
+        sentences = await drift(bus.client, pairs, replicas, {route.stream for route in ROUTES})
     if not sentences:
         return [Finding("streams", "ok", "as provisioned")]
     return [Finding("streams", "wrong", sentence, "opswire provision") for sentence in sentences]
@@ -176,12 +183,13 @@ async def mode(state: StateDir, _: RunRecord | None) -> list[Finding]:
 
 async def parked(_: StateDir, record: RunRecord | None) -> list[Finding]:
     """Nothing waits for a person."""
-    if record is None:
+    url = broker_of(record)
+    if url is None:
         return []
     from opswire.cli.bus import connected
     from opswire.contracts.routes import PARKED
 
-    async with connected(record.urls["nats"]) as bus:
+    async with connected(url) as bus:
         info = await bus.api(f"STREAM.INFO.{PARKED}")
     count = info.get("state", {}).get("messages", 0)
     if count:
@@ -220,7 +228,7 @@ CHECKS: tuple[Check, ...] = (
 async def examine(state: StateDir) -> list[Finding]:
     """Run every check; one that cannot be run is a finding too."""
     from nats.errors import Error as NatsError
-    from opswire.cli.errors import CommandError
+    from opswire.cli.errors import CommandError, NotRunningError
 
     record = state.read_run()
     if record is not None and not record.alive:
@@ -229,6 +237,9 @@ async def examine(state: StateDir) -> list[Finding]:
     for check in CHECKS:
         try:
             found += await check(state, record)
+        except NotRunningError as error:
+            away = Finding("broker", "wrong", str(error), error.advice)
+            found += [away] if away not in found else []
         except CommandError as error:
             found.append(Finding(check.__name__, "wrong", str(error), error.advice))
         except NatsError as error:
