@@ -17,3 +17,8 @@ def harmless(text: str) -> str:
         else character.encode("unicode_escape", errors="backslashreplace").decode()
         for character in text
     )
+
+
+def one_line(text: str) -> str:
+    """The same in one line: a span's name must not be able to move the cursor."""
+    return " ".join(harmless(text).split())

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from opswire.cli.views.plain import harmless
+from opswire.cli.views.figures import milliseconds, percent, thousandths
+from opswire.cli.views.plain import one_line
 from opswire.ledger.model import Request, Segment, Span, StageRow
 from opswire.ledger.stages import Stage
 from opswire.ledger.table import stage_table
@@ -113,25 +114,25 @@ def segments_as_json(spans: Sequence[Span], segments: Sequence[Segment]) -> list
 def _head(request: Request) -> Text:
     head = Text()
     head.append("trace " if "foreign" in request.flags else "request ", style="dim").append(
-        _plain(request.request_key), style="bold"
+        one_line(request.request_key), style="bold"
     )
     if request.outcome:
         good = request.outcome == "completed"
-        head.append("  ").append(_plain(request.outcome), style="green" if good else "yellow")
-    head.append(f"  {_milliseconds(request.e2e_ns)} ms", style="bold")
-    head.append(f"  unattributed {_percent(request.unattributed_ns, request.e2e_ns)}")
+        head.append("  ").append(one_line(request.outcome), style="green" if good else "yellow")
+    head.append(f"  {milliseconds(request.e2e_ns)} ms", style="bold")
+    head.append(f"  unattributed {percent(request.unattributed_ns, request.e2e_ns)}")
     accepted = datetime.fromtimestamp(request.t0_ns // 1_000_000_000, UTC)
     head.append(f"\naccepted {accepted:%Y-%m-%d %H:%M:%S} UTC", style="dim")
     if request.route:
-        head.append(f"  {_plain(request.route)}", style="dim")
+        head.append(f"  {one_line(request.route)}", style="dim")
     if request.trace_ids and request.trace_ids != (request.request_key,):
         more = f" +{len(request.trace_ids) - 1}" if len(request.trace_ids) > 1 else ""
-        head.append(f"  trace {_plain(request.trace_ids[0])}{more}", style="dim")
+        head.append(f"  trace {one_line(request.trace_ids[0])}{more}", style="dim")
     return head
 
 
 def _warning(request: Request, segments: Sequence[Segment]) -> Text:
-    share = _percent(request.unattributed_ns + request.adopted_ns, request.e2e_ns)
+    share = percent(request.unattributed_ns + request.adopted_ns, request.e2e_ns)
     return Text(
         f"untrusted: {share} of the time is unexplained or repaired ({_reasons(segments)})", style="bold yellow"
     )
@@ -143,7 +144,7 @@ def _reasons(segments: Sequence[Segment]) -> str:
         if segment.stage is Stage.UNATTRIBUTED or segment.why == "adopted":
             reasons[segment.why] = reasons.get(segment.why, 0) + segment.duration_ns
     return ", ".join(
-        f"{_milliseconds(time)} ms {why}" for why, time in sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+        f"{milliseconds(time)} ms {why}" for why, time in sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
     )
 
 
@@ -152,12 +153,12 @@ def _below(request: Request, rows: Sequence[StageRow]) -> list[Text]:
     lines = []
     if any(row.stage is Stage.BUS_WAIT for row in rows) and request.skew_bound_ns != 0:
         bound = request.skew_bound_ns
-        bar = "by an unknown time" if bound is None else f"± {_milliseconds(bound)} ms"
+        bar = "by an unknown time" if bound is None else f"± {milliseconds(bound)} ms"
         lines.append(Text(f"error bar: bus.wait {bar}, as the clocks of the hosts may differ", style="dim"))
     top = next((row for row in rows if row.stage is not Stage.UNATTRIBUTED and row.drag_ns), None)
     if top is not None and top.drag_ns is not None:
         rest = "" if top.drag_ns == top.total_ns else "; then what ran beside it takes over"
-        lines.append(Text(f"drag: without {top.stage.value} at most {_milliseconds(top.drag_ns)} ms shorter{rest}"))
+        lines.append(Text(f"drag: without {top.stage.value} at most {milliseconds(top.drag_ns)} ms shorter{rest}"))
     return lines
 
 
@@ -176,7 +177,7 @@ def _waterfall(request: Request, spans: Sequence[Span], segments: Sequence[Segme
     for segment in segments:
         by_span.setdefault((segment.trace_id, segment.span_id), []).append(segment)
     cells = min(max(width - _NAME_CELLS - _SERVICE_CELLS - 2 * _TIME_CELLS - 5, BAR_CELLS_MIN), BAR_CELLS_MAX)
-    end = f"{_milliseconds(request.e2e_ns)} ms"
+    end = f"{milliseconds(request.e2e_ns)} ms"
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
     table.add_column(f"span ({_ON_PATH} critical path)", width=_NAME_CELLS, no_wrap=True, overflow="ellipsis")
     table.add_column("service", width=_SERVICE_CELLS, no_wrap=True, overflow="ellipsis")
@@ -196,14 +197,14 @@ def _line(request: Request, branch: Branch, own: Sequence[Segment], cells: int) 
     span = branch.span
     style = "" if own else "dim"
     failed = " !" if span.status == "ERROR" else ""
-    name = "  " * min(branch.depth, _DEPTH_MAX) + _plain(span.name.replace(_FACT_SUBJECT, "")) + failed
+    name = "  " * min(branch.depth, _DEPTH_MAX) + one_line(span.name.replace(_FACT_SUBJECT, "")) + failed
     on_path = sum(segment.duration_ns for segment in own)
     return (
         Text(name, style="red" if failed else style),
-        Text(_plain(span.service), style=style),
+        Text(one_line(span.service), style=style),
         _bar(request, branch, own, cells),
-        Text(_milliseconds(max(0, span.end_ns - span.start_ns)), style=style),
-        Text(_milliseconds(on_path) if on_path else "", style=style),
+        Text(milliseconds(max(0, span.end_ns - span.start_ns)), style=style),
+        Text(milliseconds(on_path) if on_path else "", style=style),
     )
 
 
@@ -229,9 +230,9 @@ def _places(request: Request, start_ns: int, end_ns: int, cells: int) -> range:
 
 
 def _stages(request: Request, rows: Sequence[StageRow], width: int) -> Table:
-    milliseconds = _adding_up([row.total_ns for row in rows], 1, request.e2e_ns, _MICROSECOND_NS)
+    microseconds = _adding_up([row.total_ns for row in rows], 1, request.e2e_ns, _MICROSECOND_NS)
     shares = _adding_up([row.total_ns for row in rows], 1_000, request.e2e_ns, max(1, request.e2e_ns))
-    sum_ms, sum_share = _thousandths(sum(milliseconds)), f"{sum(shares) / 10:.1f} %"
+    sum_ms, sum_share = thousandths(sum(microseconds)), f"{sum(shares) / 10:.1f} %"
     time_cells = max(len(sum_ms), _TIME_CELLS)
     services_cells = max(width - len(_FOOTER) - time_cells - _SHARE_CELLS - 4 - _HIDDEN_CELLS - 12, 10)
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_footer=True, header_style="dim")
@@ -241,14 +242,14 @@ def _stages(request: Request, rows: Sequence[StageRow], width: int) -> Table:
     table.add_column("n", justify="right", width=4, no_wrap=True)
     table.add_column("by service, ms", width=services_cells, no_wrap=True, overflow="ellipsis")
     table.add_column("hidden, ms", justify="right", width=_HIDDEN_CELLS, no_wrap=True)
-    for row, time, share in zip(rows, milliseconds, shares, strict=True):
+    for row, time, share in zip(rows, microseconds, shares, strict=True):
         table.add_row(
             row.stage.value,
-            _thousandths(time),
+            thousandths(time),
             f"{share / 10:.1f} %",
             str(row.count),
             Text(_services(row)),
-            _milliseconds(row.parallel_ns) if row.parallel_ns else "",
+            milliseconds(row.parallel_ns) if row.parallel_ns else "",
             style="yellow" if row.stage is Stage.UNATTRIBUTED else None,
         )
     return table
@@ -256,8 +257,8 @@ def _stages(request: Request, rows: Sequence[StageRow], width: int) -> Table:
 
 def _services(row: StageRow) -> str:
     if len(row.by_service) == 1:
-        return _plain(next(iter(row.by_service)))
-    return ", ".join(f"{_plain(name) or '-'} {_milliseconds(part)}" for name, part in row.by_service.items())
+        return one_line(next(iter(row.by_service)))
+    return ", ".join(f"{one_line(name) or '-'} {milliseconds(part)}" for name, part in row.by_service.items())
 
 
 def _adding_up(parts: Sequence[int], times: int, total: int, unit: int) -> list[int]:
@@ -268,20 +269,3 @@ def _adding_up(parts: Sequence[int], times: int, total: int, unit: int) -> list[
     for place in by_remainder[: max(0, missing)]:
         rounded[place] += 1
     return rounded
-
-
-def _milliseconds(nanoseconds: int) -> str:
-    return _thousandths(round(nanoseconds / _MICROSECOND_NS))
-
-
-def _thousandths(microseconds: int) -> str:
-    return f"{microseconds / 1_000:,.3f}"
-
-
-def _percent(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f} %" if whole else "0.0 %"
-
-
-def _plain(text: str) -> str:
-    """One line without control characters: a span's name must not be able to move the cursor."""
-    return " ".join(harmless(text).split())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from opswire.cli.views.plain import harmless
+from opswire.cli.views.figures import milliseconds, percent
+from opswire.cli.views.plain import one_line
 from opswire.cli.views.trace import segments_as_json, stages_as_json
 from opswire.ledger.model import Request, Segment, Span
 from rich.table import Table
@@ -12,7 +13,6 @@ from rich.text import Text
 
 LINES_MAX = 50
 OPERATIONS_MAX = 15
-_NANOSECONDS_PER_MS = 1_000_000
 
 
 def trace_values(
@@ -48,11 +48,11 @@ def overview(requests: Sequence[tuple[str, Request, int]], total: int) -> Table:
     table.add_column("route", no_wrap=True, overflow="ellipsis")
     for name, request, spans in requests:
         table.add_row(
-            Text(plain(name)),
+            Text(one_line(name)),
             milliseconds(request.e2e_ns),
-            share(request.unattributed_ns, request.e2e_ns),
+            percent(request.unattributed_ns, request.e2e_ns),
             str(spans),
-            Text(plain(request.route)),
+            Text(one_line(request.route)),
             style=None if request.trusted else "yellow",
         )
     if total > len(requests):
@@ -73,24 +73,9 @@ def operations(request: Request, spans: Sequence[Span], segments: Sequence[Segme
     table.add_column("ms", justify="right", no_wrap=True)
     table.add_column("share", justify="right", no_wrap=True)
     for (service, name), time in ranked[:OPERATIONS_MAX]:
-        table.add_row(Text(plain(f"{service} {name}")), milliseconds(time), share(time, request.e2e_ns))
+        table.add_row(Text(one_line(f"{service} {name}")), milliseconds(time), percent(time, request.e2e_ns))
     rest = sum(time for _, time in ranked[OPERATIONS_MAX:])
     if rest:
         left = len(ranked) - OPERATIONS_MAX
-        table.add_row(f"… and {left} operations more", milliseconds(rest), share(rest, request.e2e_ns))
+        table.add_row(f"… and {left} operations more", milliseconds(rest), percent(rest, request.e2e_ns))
     return table
-
-
-def milliseconds(nanoseconds: int) -> str:
-    """To the microsecond."""
-    return f"{nanoseconds / _NANOSECONDS_PER_MS:,.3f}"
-
-
-def share(part: int, whole: int) -> str:
-    """In percent."""
-    return f"{100 * part / whole:.1f} %" if whole else "0.0 %"
-
-
-def plain(text: str) -> str:
-    """One line that cannot act on a terminal."""
-    return " ".join(harmless(text).split())
