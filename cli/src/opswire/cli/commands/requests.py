@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from opswire.cli.console import reporting, run, terminal, write_json
 from opswire.cli.errors import OUTCOME_NOT_COMPLETED
-from opswire.cli.options import STATE_DIR_DEFAULT, Deadline, Json, Source, StateDir
+from opswire.cli.options import STATE_DIR_DEFAULT, Deadline, Json, Source, StateDir, broker_at
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,7 +97,7 @@ def show(
         from opswire.cli.views.facts import print_facts
 
         source, request_id = request_key(request)
-        facts, parked = run(read_facts(_broker(state_dir), source, request_id))
+        facts, parked = run(read_facts(broker_at(state_dir), source, request_id))
         signatures = signatures_of(facts, source, rule_environment(Directory(state_dir), {}))
         if as_json:
             write_json(facts_as_json(source, request_id, facts, parked, signatures))
@@ -111,7 +111,7 @@ def _print_output(request: str, step: int, state_dir: Path) -> None:
     from opswire.cli.outputs import read_output
     from opswire.cli.values import request_key
 
-    sys.stdout.buffer.write(run(read_output(_broker(state_dir), *request_key(request), step)))
+    sys.stdout.buffer.write(run(read_output(broker_at(state_dir), *request_key(request), step)))
 
 
 def trace(
@@ -142,13 +142,6 @@ def trace(
             print_trace(_trace_store(state_dir), *request_key(request), as_json)
 
 
-def _broker(state_dir: Path) -> str:
-    from opswire.cli.state import StateDir as Directory
-    from opswire.cli.state import broker_url
-
-    return broker_url(Directory(state_dir))
-
-
 def _trace_store(state_dir: Path) -> Path:
     import os
     from pathlib import Path
@@ -164,7 +157,7 @@ def _see_through(submission: Submission, state_dir: Path, as_json: bool) -> Outc
     from opswire.cli.submission import see_through
     from opswire.cli.values import shown_key
 
-    url, store = _broker(state_dir), _trace_store(state_dir)
+    url, store = broker_at(state_dir), _trace_store(state_dir)
 
     async def work(progress: Progress | None) -> Outcome:
         async with connected(url) as bus:
@@ -189,7 +182,7 @@ def _accept(submission: Submission, state_dir: Path, as_json: bool) -> None:
     from opswire.cli.submission import accept
     from opswire.cli.values import shown_key
 
-    url, store = _broker(state_dir), _trace_store(state_dir)
+    url, store = broker_at(state_dir), _trace_store(state_dir)
 
     async def work() -> Any:
         async with connected(url) as bus:
