@@ -20,9 +20,9 @@ from collections.abc import Awaitable
 from contextvars import Context
 from time import monotonic
 from typing import TypeVar
+from zlib import crc32
 
-from opswire.chassis.caching.counts import Counts
-from opswire.chassis.caching.entry import Entry, pack, unpack
+from opswire.chassis.caching.entry import CHECK_BYTES, CHECKED, HEAD, OVERHEAD_BYTES, Entry, pack
 from opswire.chassis.caching.flight import Flight
 from opswire.chassis.caching.holding import Holding
 from opswire.chassis.caching.levels import Load
@@ -33,6 +33,7 @@ from opswire.chassis.stages import Stage
 from opswire.chassis.telemetry import Span, _current, span
 
 ValueT = TypeVar("ValueT")
+_unpacked, HEAD_BYTES = HEAD.unpack_from, HEAD.size
 _enclosing = _current.get  # not by way of `current_span`: a call more would be a sixth of a hit
 JOINS_MAX = 2
 """How many flights of others a read waits for in turn before it loads for itself."""
@@ -66,11 +67,8 @@ class Cache(Holding[ValueT]):
         memory is an attribute of the enclosing span; everything else has a span of its own. Raises what `load` raises.
         """
         if not fresh:
-            try:
-                entry = self._entries[key]
-            except KeyError:  # awaiting here would drag the exception along
-                pass
-            else:
+            entry = self._entries.get(key)  # a KeyError would be dear where the shared level has it
+            if entry is not None:
                 now_s = monotonic()
                 if now_s < entry.quiet_until_s and now_s < self._serve_until_s:
                     entry.hits += 1
@@ -103,14 +101,15 @@ class Cache(Holding[ValueT]):
 
     async def _look_further(self, key: str, load: Load[ValueT], fresh: bool, ttl_s: float | None) -> tuple[ValueT, str]:
         """What another's flight brings, or the shared level, or the source. The span ends before a load begins."""
-        counts, outcome = self._families.of(key), "bypass"
+        outcome = "bypass"
         flight: Flight[ValueT] | None = None
         entry: Entry[ValueT] | None = None
         current: Span | None = None
         if _enclosing() is not None:  # without a trace that it is part of, a lookup is of no interest
             current = span("cache lookup", Stage.CACHE_LOOKUP, {"opswire.cache.name": self.name})
         try:
-            if not fresh and monotonic() < self._serve_until_s:
+            begun_s = monotonic()
+            if not fresh and begun_s < self._serve_until_s:
                 outcome = "coalesced"
                 if key in self._flights:
                     entry = await self._join(key)
@@ -120,11 +119,13 @@ class Cache(Holding[ValueT]):
                     self._flights[key] = flight
                     if self._shared is not None:
                         data = await self._shared.get(self._prefix + key)
-                        entry = None if data is None else self._read_bytes(key, data, counts)
+                        entry = None if data is None else self._read_bytes(key, data, begun_s)
                     if entry is not None:
                         outcome = "shared"
                         self._memory.put(key, entry)
                         self._land(key, flight, entry)
+                        entry.family.shared_hits += 1
+                        return entry.value, outcome
         except BaseException as error:
             if flight is not None:
                 self._fail(key, flight, error)
@@ -133,11 +134,9 @@ class Cache(Holding[ValueT]):
             if current is not None:
                 current.attributes["opswire.cache.outcome"] = outcome
                 current.finish()
+        counts = self._families.of(key)
         if entry is not None:
-            if flight is not None:
-                counts.shared_hits += 1
-            else:
-                counts.coalesced += 1
+            counts.coalesced += 1
             return entry.value, outcome
         if flight is not None:
             counts.misses += 1
@@ -171,33 +170,52 @@ class Cache(Holding[ValueT]):
     def _land(self, key: str, flight: Flight[ValueT], entry: Entry[ValueT]) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]
-        flight.land(entry)
+        if flight.waited_for is not None:
+            flight.land(entry)
 
     def _fail(self, key: str, flight: Flight[ValueT], error: BaseException) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]
         flight.fail(error)
 
-    def _read_bytes(self, key: str, data: bytes, counts: Counts) -> Entry[ValueT] | None:
-        """The entry in bytes of the shared level, when it is one and true."""
+    def _read_bytes(self, key: str, data: bytes, begun_s: float) -> Entry[ValueT] | None:
+        """The entry in bytes of the shared level, when it is one of this key and true; `pack` says what it is made of.
+
+        It has to be alive when the read began. In one piece: this is half of a hit without its decoding.
+        """
+        counts = self._counts.get(self._family(key)) or self._families.of(key)
         try:
-            place, age_s, ttl_s, tags, encoded = unpack(key, data)
-            stamp = self._log.valid_stamp(place, tags)
-            if stamp is None or stamp.sequence < self._sequence_min:
+            if crc32(data) != CHECKED:
+                raise ValueError("the checksum does not fit")
+            sequence, proof, loaded, ttl_s, length, tags_count = _unpacked(data)
+            end = HEAD_BYTES + length
+            tags = data[HEAD_BYTES:end].decode().split("\0", tags_count)
+            if tags.pop() != key or len(tags) != tags_count:
+                raise ValueError("not an entry of this key")
+            stamp = self._log.valid_stamp(sequence, proof, tags)
+            if stamp is None or sequence < self._sequence_min:
                 counts.stale_shared += 1
                 return None
-            value = self._codec.decode(encoded)
+            encoded = data[end:-CHECK_BYTES]
+            value = self._decode(encoded)
+            loaded_s = loaded - self._wall_ahead_s
+            if (
+                loaded_s > begun_s
+            ):  # or a clock was set back, which so lengthens a life by one more time to live at most
+                loaded_s = begun_s
+            expires_s = loaded_s + ttl_s
+            if not begun_s < expires_s:
+                if begun_s >= expires_s:
+                    return None
+                raise ValueError("a time that is no number")
         except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, struct.error):
             counts.poisoned += 1
             return None
-        now_s = monotonic()
-        if age_s >= ttl_s or now_s >= self._serve_until_s:
+        if begun_s >= self._serve_until_s:  # the lease was given up or the cache switched off meanwhile
             return None
-        loaded_s = now_s - age_s
-        expires_s = loaded_s + ttl_s
         refresh_s = expires_s - ttl_s * REFRESH_SHARE
-        size, hit = len(encoded), (value, "memory")
-        return Entry(value, tuple(tags), stamp, loaded_s, expires_s, refresh_s, size, counts, refresh_s, hit)
+        size, hit = len(encoded) + len(key) + OVERHEAD_BYTES, (value, "memory")
+        return Entry(value, tags, stamp, loaded_s, expires_s, refresh_s, size, counts, refresh_s, hit)
 
     # Loads.
 
@@ -239,7 +257,7 @@ class Cache(Holding[ValueT]):
         if self.off_reason:
             return
         encoded = self._codec.encode(entry.value)
-        entry.encoded_bytes = len(encoded)
+        entry.bytes = len(encoded) + len(key) + OVERHEAD_BYTES
         if len(encoded) > self._entry_bytes_max:
             return
         kept = self._memory.peek(key)

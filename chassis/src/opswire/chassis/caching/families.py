@@ -29,23 +29,23 @@ class Families:
 
     def __init__(self, cache: str, family: Callable[[str], str], metrics: Metrics) -> None:
         self._family = family
-        self._counts: dict[str, Counts] = {}
+        self.known: dict[str, Counts] = {}
         self._reads = {field: metrics.cache_reads.labels(cache, label) for field, label in _LABELS.items()}
         self._told = dict.fromkeys(_LABELS, 0)
 
     def of(self, key: str) -> Counts:
         """The counters of a key's family."""
         name = self._family(key)
-        found = self._counts.get(name)
+        found = self.known.get(name)
         return self._new(name) if found is None else found
 
     def _new(self, name: str) -> Counts:
         name = name[:64]
-        found = self._counts.get(name)
+        found = self.known.get(name)
         if found is None:
-            if len(self._counts) >= FAMILIES_MAX - 1:
+            if len(self.known) >= FAMILIES_MAX - 1:
                 name = OTHER_FAMILIES
-            found = self._counts.setdefault(name, Counts(name))
+            found = self.known.setdefault(name, Counts(name))
         return found
 
     def told(self, entries: list[Entry[Any]]) -> list[FamilyCounts]:
@@ -56,7 +56,7 @@ class Families:
         hits: dict[int, int] = {}
         for entry in entries:
             hits[id(entry.family)] = hits.get(id(entry.family), 0) + entry.hits
-        found = [counts.told(hits.get(id(counts), 0)) for counts in self._counts.values()]
+        found = [counts.told(hits.get(id(counts), 0)) for counts in self.known.values()]
         for field, counter in self._reads.items():
             total = sum(getattr(family, field) for family in found)
             counter.inc(max(0, total - self._told[field]))

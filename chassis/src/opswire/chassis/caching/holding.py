@@ -36,9 +36,12 @@ class Holding(Generic[ValueT]):
         "__weakref__",
         "_background",
         "_codec",
+        "_counts",
+        "_decode",
         "_entries",
         "_entry_bytes_max",
         "_families",
+        "_family",
         "_flights",
         "_is_negative",
         "_log",
@@ -50,6 +53,7 @@ class Holding(Generic[ValueT]):
         "_shared",
         "_span_attribute",
         "_ttl_s",
+        "_wall_ahead_s",
         "name",
         "off_reason",
         "transparency",
@@ -79,6 +83,7 @@ class Holding(Generic[ValueT]):
         self.name = name
         self.ttl_max_s = ttl_s
         self._codec = codec
+        self._decode = codec.decode
         self._log = log
         self._shared = shared
         self._ttl_s = ttl_s
@@ -92,6 +97,7 @@ class Holding(Generic[ValueT]):
         self._flights: dict[str, Flight[ValueT]] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._families = Families(name, family, metrics)
+        self._family, self._counts = family, self._families.known
         # Both are there from the start, so that the first wrong one is a rise from zero.
         right, wrong = (metrics.cache_checked.labels(name, result) for result in ("right", "wrong"))
         told = lambda is_right: (right if is_right else wrong).inc()  # noqa: E731
@@ -119,6 +125,8 @@ class Holding(Generic[ValueT]):
 
     def serve_until(self, lease_until_s: float) -> None:
         """The log's lease; the memory level is served inside it only."""
+        # The wall clock is looked at with each lease, not with each read: only ages in the shared level are told by it.
+        self._wall_ahead_s = time.time() - time.monotonic()
         self._serve_until_s = 0.0 if self.off_reason else lease_until_s
 
     def drop(self, tags: list[str]) -> None:

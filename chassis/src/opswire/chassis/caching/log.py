@@ -24,7 +24,7 @@ import contextlib
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nats.errors import Error as NatsError
@@ -137,21 +137,20 @@ class InvalidationLog:
         """Whether caches may be served at this moment."""
         return time.monotonic() < self.lease_until_s
 
-    def is_valid(self, stamp: Stamp, tags: list[str] | tuple[str, ...]) -> bool:
+    def is_valid(self, stamp: Stamp, tags: Sequence[str]) -> bool:
         """Whether an entry loaded at `stamp` with `tags` is still true, as far as this holder has applied the log."""
-        return self.valid_stamp(stamp, tags) is not None
+        return self.valid_stamp(stamp.sequence, stamp.proof, tags) is not None
 
-    def valid_stamp(self, stamp: tuple[str, int, int], tags: list[str] | tuple[str, ...]) -> Stamp | None:
+    def valid_stamp(self, sequence: int, proof: bytes, tags: Sequence[str]) -> Stamp | None:
         """Our own stamp of that place when an entry loaded there is still true; None when it is not."""
-        sequence = stamp[1]
         own = self._marks.get(sequence)
-        if own != stamp or sequence < self.floor or own[0] != self._created:
+        if own is None or own.proof != proof or sequence < self.floor or own.history != self._created:
             return None
         sequences = self.tag_sequences
         for tag in tags:
-            if sequences.get(tag, 0) > sequence:
+            if tag in sequences and sequences[tag] > sequence:
                 return None
-        return own if sequences.get(EVERYTHING, 0) <= sequence else None
+        return None if EVERYTHING in sequences and sequences[EVERYTHING] > sequence else own
 
     async def start(self) -> None:
         """Follow the log. Whoever listens to asset changes gets all of them from the beginning, before this returns."""

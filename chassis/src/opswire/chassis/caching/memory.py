@@ -6,10 +6,11 @@ the log already refuses. So a hit need not look at the entry's tags.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Generic, TypeVar
 
 from cachebox import LRUCache
-from opswire.chassis.caching.entry import OVERHEAD_BYTES, Entry
+from opswire.chassis.caching.entry import Entry
 
 ValueT = TypeVar("ValueT")
 
@@ -22,12 +23,11 @@ class Memory(Generic[ValueT]):
         self.bytes = 0
         self._entries_max = entries_max
         self._bytes_max = bytes_max
-        self._keys_by_tag: dict[str, set[str]] = {}
+        self._keys_by_tag: defaultdict[str, set[str]] = defaultdict(set)
 
     def put(self, key: str, entry: Entry[ValueT]) -> None:
         """Keep an entry, in place of what has been under its key; the least recently used make room."""
         entries = self.entries
-        entry.bytes = entry.encoded_bytes + len(key) + OVERHEAD_BYTES
         if len(entries) >= self._entries_max or self.bytes + entry.bytes > self._bytes_max:
             self.pop(key)
             if entry.bytes > self._bytes_max:
@@ -39,11 +39,7 @@ class Memory(Generic[ValueT]):
         self.bytes += entry.bytes
         index = self._keys_by_tag
         for tag in entry.tags:
-            keys = index.get(tag)
-            if keys is None:
-                index[tag] = {key}
-            else:
-                keys.add(key)
+            index[tag].add(key)
 
     def _make_room(self, wanted_bytes: int) -> None:
         while len(self.entries) >= self._entries_max or self.bytes + wanted_bytes > self._bytes_max:

@@ -25,7 +25,7 @@ CONNECT_TIMEOUT_S = 0.1
 PAUSE_AFTER_FAULT_S = 1.0
 BYTES_MAX = 256 * 1024
 BATCH_MAX = 256
-EAGER_AT = 16
+EAGER_AT = 24
 """So many keys are asked for at once, not at the end of the turn: the server looks them up while the rest is asked."""
 _Answer = asyncio.Future[bytes | None]
 
@@ -37,6 +37,7 @@ class _Lines(asyncio.Protocol):
         self.transport = transport
         self._owner = owner
         self._reader = hiredis.Reader()
+        self.future = asyncio.get_running_loop().create_future
         self.waiting: deque[tuple[float, list[_Answer]]] = deque()
 
     def ask(self, command: bytes, answers: list[_Answer]) -> None:
@@ -55,13 +56,13 @@ class _Lines(asyncio.Protocol):
             self._reader.feed(data)
             while (reply := self._reader.gets()) is not False:
                 _, answers = self.waiting.popleft()
-                if isinstance(reply, hiredis.ReplyError):
-                    _release(answers)
-                    self._owner.fail(self, reply)
-                elif isinstance(reply, list):
+                if isinstance(reply, list):
                     for answer, found in zip(answers, reply, strict=True):
                         if not answer.done():
                             answer.set_result(found)
+                elif isinstance(reply, hiredis.ReplyError):
+                    _release(answers)
+                    self._owner.fail(self, reply)
                 else:
                     _release(answers)
         except (hiredis.HiredisError, IndexError, ValueError) as error:
@@ -103,21 +104,21 @@ class Valkey:
 
     def get(self, key: str) -> _Answer:
         """The bytes under `key`, or None."""
-        loop = asyncio.get_running_loop()
-        answer = loop.create_future()
-        if self._paused_until_s and time.monotonic() < self._paused_until_s:
+        lines = self._lines
+        answer = asyncio.get_running_loop().create_future() if lines is None else lines.future()
+        if lines is None and self.is_away:
             answer.set_result(None)
             return answer
         self._keys.append(key)
         self._answers.append(answer)
         if not self._is_scheduled:
-            if self._lines is not None and not self._lines.waiting:
+            if lines is not None and not lines.waiting:
                 self._flush()  # nobody else asks: waiting for them would cost a turn
             else:
                 self._is_scheduled = True
-                loop.call_soon(self._flush)
-        elif len(self._keys) >= EAGER_AT and self._lines is not None:
-            self._ask(self._lines)
+                asyncio.get_running_loop().call_soon(self._flush)
+        elif lines is not None and len(self._keys) >= EAGER_AT:
+            self._ask(lines)
         return answer
 
     async def set(self, key: str, data: bytes, ttl_s: float) -> None:
@@ -173,6 +174,7 @@ class Valkey:
             transport = connection._writer.transport  # its only way to the transport; test_caching.py fails if it moves
             lines = _Lines(transport, self)
             transport.set_protocol(lines)
+            transport.set_write_buffer_limits(high=0)  # what is asked early is to be sent early
             self._connection, self._lines, self._paused_until_s = connection, lines, 0.0
         except (RedisError, OSError, TimeoutError) as error:
             self._pause(error)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from opswire.chassis.caching.log import Follower
 from opswire.chassis.caching.stamp import Stamp
 
@@ -17,11 +19,11 @@ class SteadyLog:
     def __init__(self) -> None:
         self.followers: list[Follower] = []
 
-    def is_valid(self, stamp: Stamp, tags: list[str] | tuple[str, ...]) -> bool:
+    def is_valid(self, stamp: Stamp, tags: Sequence[str]) -> bool:
         """Whether an entry is true: as long as it says what it depends on."""
         return stamp.sequence <= self.applied and bool(tags)
 
-    def valid_stamp(self, stamp: tuple[str, int, int], tags: list[str] | tuple[str, ...]) -> Stamp | None:
+    def valid_stamp(self, sequence: int, proof: bytes, tags: Sequence[str]) -> Stamp | None:
         """The stamp of an entry that is true, else None."""
-        found = Stamp(*stamp)
-        return found if self.is_valid(found, tags) else None
+        is_ours = sequence <= self.applied and proof == self.stamp.proof
+        return self.stamp if is_ours and tags else None
