@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import time
 
+import pytest
 from opswire.cli.bus import Accepted
 from opswire.cli.submission import Outcome
-from opswire.cli.views.outcome import fitting, print_outcome
+from opswire.cli.views.outcome import Waiting, fitting, print_outcome
 from rich.console import Console
 
 
@@ -38,3 +40,12 @@ def test_what_is_left_out_is_said() -> None:
 def test_cells_cannot_act() -> None:
     text = shown(["name"], [["[bold]x[/bold] \x1b[2J"], [None]], 80)
     assert "[bold]x[/bold] \\x1b[2J" in text
+
+
+def test_a_wait_says_how_long_it_is_each_time_that_it_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now_s)
+    waiting = Waiting(now_s, "executor: see above")
+    assert waiting.__rich__().plain == "   0.0 s  executor: see above"
+    now_s += 90
+    assert waiting.__rich__().plain == "   1.5 min  executor: see above"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def test_spans_that_are_all_old_are_not_the_whole_while_the_outcome_is_not_among
     def hand_over(_: float) -> None:
         store.insert(path, handovers.pop())
 
-    monkeypatch.setattr(tracing.time, "sleep", hand_over)
+    monkeypatch.setattr(time, "sleep", hand_over)
     monkeypatch.setattr(tracing, "SETTLE_MAX_S", float("inf"))
     found = tracing.settled_spans(path, KEY, has_ended=True)
     assert {span.span_id for span in found} == {span.span_id for span in early + late}
@@ -50,7 +51,7 @@ def test_a_request_whose_outcome_is_there_and_old_is_read_at_once(path: Path, mo
     early, late = early_and_late()
     store.insert(path, early + late)
     slept: list[float] = []
-    monkeypatch.setattr(tracing.time, "sleep", slept.append)
+    monkeypatch.setattr(time, "sleep", slept.append)
     assert len(tracing.settled_spans(path, KEY)) == len(early + late)
     assert slept == []
 

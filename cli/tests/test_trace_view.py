@@ -96,3 +96,9 @@ def test_the_document_adds_up_and_is_json() -> None:
     assert sum(s["end_ns"] - s["start_ns"] for s in document["segments"]) == 40_000_000
     assert [branch["depth"] for branch in document["spans"]][:4] == [0, 1, 1, 2]
     assert document["spans"][0]["stage"] == "intent.compute"
+
+
+def test_a_request_that_is_not_finished_is_not_called_so() -> None:
+    text = shown([span for span in whole_request(TraceBuilder()) if "finished" not in span.name])
+    assert "accepted to last span" in text
+    assert "accepted to finished" not in text

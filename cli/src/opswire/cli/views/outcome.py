@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from opswire.cli.submission import Outcome, Progress, Submission
@@ -31,16 +32,29 @@ def following(console: Console, submission: Submission) -> Iterator[Progress]:
     What tells a person to do something stays: it may take hours until the outcome is there.
     """
     began = time.monotonic()
-    with console.status(Text(f"{submission.source}/{submission.request_id}: waiting for the first service")) as status:
+    first = f"{submission.source}/{submission.request_id}: waiting for the first service"
+    with console.status(Waiting(began, first)) as status:
 
         def tell(service: str, doing: str) -> None:
-            elapsed_ms = (time.monotonic() - began) * 1_000
-            told = f"{elapsed_ms:6.0f} ms  {harmless(service)}: {harmless(doing)}"
+            told = f"{harmless(service)}: {harmless(doing)}"
             if COMMAND in doing:
-                console.print(Text(told), soft_wrap=True)
-            status.update(Text(told))
+                console.print(Text(f"{(time.monotonic() - began) * 1_000:6.0f} ms  {told}"), soft_wrap=True)
+                told = f"{harmless(service)}: see above"
+            status.update(Waiting(began, told))
 
         yield tell
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What is waited for, and for how long by now: reckoned anew each time that it is drawn."""
+
+    began: float
+    told: str
+
+    def __rich__(self) -> Text:
+        elapsed_s = time.monotonic() - self.began
+        return Text(f"{elapsed_s:6.1f} s  {self.told}" if elapsed_s < 60 else f"{elapsed_s / 60:6.1f} min  {self.told}")
 
 
 def print_outcome(console: Console, outcome: Outcome) -> None:

@@ -21,7 +21,7 @@ LINES_MAX = 200
 BAR_CELLS_MIN, BAR_CELLS_MAX = 10, 60
 _NAME_CELLS, _SERVICE_CELLS, _TIME_CELLS = 33, 8, 9
 _SHARE_CELLS, _HIDDEN_CELLS = 7, 10
-_FOOTER = "accepted to finished"
+_FOOTER, _FOOTER_OPEN = "accepted to finished", "accepted to last span"
 _DEPTH_MAX = 10
 _ON_PATH, _OFF_PATH, _WAITED = "█", "─", "·"
 _MICROSECOND_NS = 1_000
@@ -234,9 +234,10 @@ def _stages(request: Request, rows: Sequence[StageRow], width: int) -> Table:
     shares = _adding_up([row.total_ns for row in rows], 1_000, request.e2e_ns, max(1, request.e2e_ns))
     sum_ms, sum_share = thousandths(sum(microseconds)), f"{sum(shares) / 10:.1f} %"
     time_cells = max(len(sum_ms), _TIME_CELLS)
-    services_cells = max(width - len(_FOOTER) - time_cells - _SHARE_CELLS - 4 - _HIDDEN_CELLS - 12, 10)
+    services_cells = max(width - len(_FOOTER_OPEN) - time_cells - _SHARE_CELLS - 4 - _HIDDEN_CELLS - 12, 10)
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_footer=True, header_style="dim")
-    table.add_column("stage", footer=_FOOTER, width=len(_FOOTER), no_wrap=True)
+    footer = _FOOTER_OPEN if "no_finish" in request.flags else _FOOTER
+    table.add_column("stage", footer=footer, width=len(_FOOTER_OPEN), no_wrap=True)
     table.add_column("ms", footer=sum_ms, justify="right", width=time_cells, no_wrap=True)
     table.add_column("share", footer=sum_share, justify="right", width=_SHARE_CELLS, no_wrap=True)
     table.add_column("n", justify="right", width=4, no_wrap=True)
