@@ -34,6 +34,7 @@ from opswire.executor.adapters.modes import Modes
 from opswire.executor.adapters.progress import Progress
 from opswire.executor.adapters.rule_files import RuleFiles
 from opswire.executor.rules.approval import statement_of
+from opswire.executor.rules.catalogue import Catalogue
 from opswire.executor.rules.tools import Judgement, Tool, ToolCall, ToolResult, Verdict
 from opswire.executor.usecases.plan import digest_of
 from opswire.executor.usecases.story import Key, Story
@@ -73,6 +74,7 @@ class Scene:
         people: int = 1,
         window_s: int = 600,
         keys: dict[str, str] | None = None,
+        catalogue: Callable[[], Catalogue] | None = None,
     ) -> None:
         """`keys` are seeds by person; new ones where none are given."""
         self.service = service
@@ -93,7 +95,8 @@ class Scene:
         self.high_water = HighWater(directory)
         guard = StreamGuard(service.bus.request_json, self.high_water)
         progress = Progress(lambda: service.sender)
-        wiring = Wiring(service, self.tools, self.tools, progress, rules, self.modes, guard, self.invalidated)
+        guards = self.modes, guard, self.invalidated
+        wiring = Wiring(service, self.tools, self.tools, progress, rules, *guards, catalogue)
         self.plans: dict[str, list[Step]] = {}
         self.proceed = wiring.proceed(self._plan)
 

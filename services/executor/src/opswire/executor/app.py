@@ -81,7 +81,8 @@ def create_app(settings: ExecutorSettings | None = None) -> Service:
     def proceed() -> Proceed:
         # Not before the service is connected: client and sender exist only then.
         invalidations = AcknowledgedInvalidations(invalidator)
-        wiring = Wiring(service, tools, reading, progress, rules, modes, stream_guard, invalidations)
+        guards = modes, stream_guard, invalidations
+        wiring = Wiring(service, tools, reading, progress, rules, *guards, lambda: catalogue.current)
         words = SummariseEnds(summarise) if summarise is not None else None
         return wiring.proceed(catalogue.make_plan, propose, words)
 

@@ -21,7 +21,9 @@ from opswire.executor.adapters.outputs import Outputs
 from opswire.executor.adapters.progress import Progress
 from opswire.executor.adapters.rule_files import RuleFiles
 from opswire.executor.errors import ToolError
+from opswire.executor.rules.catalogue import Catalogue
 from opswire.executor.rules.cells import counted
+from opswire.executor.rules.packaged import packaged_catalogue
 from opswire.executor.rules.tools import ToolCall, ToolResult, Tools
 from opswire.executor.usecases.claims import ClaimedSteps, Run
 from opswire.executor.usecases.decide import Deciding
@@ -49,8 +51,13 @@ class Wiring:
         modes: Modes,
         stream_guard: StreamGuard,
         invalidations: Invalidations,
+        catalogue: Callable[[], Catalogue] | None = None,
     ) -> None:
-        """`tools` are for claimed steps alone; `reading` are those that whoever only reads may run."""
+        """`tools` are for claimed steps alone; `reading` are those that whoever only reads may run.
+
+        `catalogue` is the one in force; None where the tools are not a catalogue's.
+        """
+        self._catalogue = catalogue
         self._tools = tools
         self._reading = reading
         self._progress = progress
@@ -68,7 +75,7 @@ class Wiring:
 
     def proceed(self, make_plan: MakePlan, propose: ProposesPlans | None = None, words: Words | None = None) -> Proceed:
         """What every handler calls."""
-        deciding = Deciding(self._rules.people, self._rules.policy)
+        deciding = Deciding(self._rules.people, self._rules.policy, catalogue=self._catalogue or packaged_catalogue)
         guard = Guard(
             mode=self._modes,
             assets=self._assets,
@@ -76,6 +83,7 @@ class Wiring:
             is_cancelled=self._is_cancelled,
             nothing_is_lost=self._stream_guard.check,
             deciding=deciding,
+            is_as_planned=self._is_as_planned,
         )
         executor = Executor(self._locks, self._claimed(guard), self._read)
         proceed = Proceed(
@@ -93,6 +101,9 @@ class Wiring:
         )
         self._modes.on_stopped.append(proceed.running.end_all)
         return proceed
+
+    def _is_as_planned(self, step: Step) -> bool:
+        return self._catalogue is None or self._catalogue().is_as_planned(step)
 
     def _claimed(self, guard: Guard) -> ClaimedSteps:
         return ClaimedSteps(

@@ -156,7 +156,7 @@ def _why_void(asked: ApprovalRequested, standing: Standing) -> tuple[str, str] |
     if change is not None:
         return "target_changed", change
     if asked.policy_version != standing.policy_version:
-        return "policy_changed", "The policy asks for something else by now than when people were asked."
+        return "policy_changed", "The policy, or what a tool does, is another by now than when people were asked."
     return None
 
 

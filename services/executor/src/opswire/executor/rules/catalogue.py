@@ -12,11 +12,13 @@ from functools import cached_property
 from typing import Annotated, Any
 
 import orjson
+from opswire.chassis.errors import OpswireError
+from opswire.contracts.plan_made import Step
 from opswire.contracts.plan_made.v2 import ToolName
 from opswire.contracts.taxonomy import Effect, IntentName
 from opswire.contracts.types import Risk
 from opswire.executor.errors import BadArgumentError
-from opswire.executor.rules.driver_settings import Driver, McpServer, least_effect
+from opswire.executor.rules.driver_settings import Driver, McpServer, McpTool, least_effect
 from opswire.executor.rules.parameters import Parameter, Value, check_arguments
 from opswire.executor.rules.templates import MissingValueError, rendered
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -25,6 +27,7 @@ ParameterName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Sentence = Annotated[str, Field(min_length=5, max_length=300)]
 READS = frozenset({Effect.NONE, Effect.READ})
 _RANKS = list(Effect)
+_WHAT_IT_DOES = {"driver", "effect", "risk", "verification"}
 OUTPUT_BYTES_DEFAULT = 256 * 1024
 OUTPUT_BYTES_MAX = 16 * 1024 * 1024
 
@@ -188,6 +191,28 @@ class Catalogue:
         body: list[Any] = [entry.model_dump(mode="json") for _, entry in sorted(self._entries.items())]
         body += [{name: server.model_dump(mode="json")} for name, server in sorted(self.mcp_servers.items())]
         return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+    def digest_of(self, names: Iterable[str]) -> str:
+        """SHA-256 of what these tools do, in lower-case hexadecimal: with another one a name runs something else."""
+        body: list[Any] = []
+        for name in sorted(set(names)):
+            entry = self.find(name)
+            server = self.mcp_servers.get(entry.driver.server) if entry and isinstance(entry.driver, McpTool) else None
+            # Without defaults: a release that knows one more field says the same of a tool that does not use it.
+            said = entry.model_dump(mode="json", exclude_defaults=True, include=_WHAT_IT_DOES) if entry else None
+            body.append([name, said, server.model_dump(mode="json", exclude_defaults=True) if server else None])
+        return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+    def is_as_planned(self, step: Step) -> bool:
+        """Whether a step's tool has the effect and the risk by which the step was judged, and takes its arguments."""
+        entry = self.find(step.tool)
+        if entry is None or (entry.effect, entry.risk) != (step.effect, step.risk):
+            return False
+        try:
+            self.check(step.tool, step.arguments)
+        except OpswireError:
+            return False
+        return True
 
     @cached_property
     def ttl_s_max(self) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from opswire.chassis.logs import get_logger
 from opswire.contracts.approval_decided import ApprovalDecided
@@ -13,19 +13,28 @@ from opswire.contracts.plan_made import PlanMade
 from opswire.executor.errors import ApprovalRequiredError
 from opswire.executor.errors_of_changes import ApprovalExpiredError, ApprovalInvalidError, PolicyRefusedError
 from opswire.executor.rules.approval import Settlement, Standing, Word, settle
+from opswire.executor.rules.catalogue import Catalogue
+from opswire.executor.rules.packaged import packaged_catalogue
 from opswire.executor.rules.people import People
-from opswire.executor.rules.policy import Kind, Policy
+from opswire.executor.rules.policy import Kind, Policy, Verdict
 from opswire.executor.usecases.ask import judge, targets_of
 from opswire.executor.usecases.story import Key, Round
+
+HALF = 32
+"""Characters of a digest: two halves make a version of the length that messages hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deciding:
-    """One per process. `people` and `policy` answer with the files as they are now."""
+    """One per process. `people`, `policy` and `catalogue` answer with the files as they are now.
+
+    What people are asked under is a version of the policy and of the tools: half a digest of each.
+    """
 
     people: Callable[[], People]
     policy: Callable[[], Policy]
     clock_ns: Callable[[], int] = time.time_ns
+    catalogue: Callable[[], Catalogue] = packaged_catalogue
 
     def settlement(self, key: Key, agreed: Round, context: ContextResolved, *, begun: bool = False) -> Settlement:
         """What the words amount to now. `begun`: a step ran already, so the plan may go on until its deadline."""
@@ -75,14 +84,24 @@ class Deciding:
             raise PolicyRefusedError(why)
         raise ApprovalRequiredError(f"By now this needs an approval, ask again: {why}")
 
+    def bound(self, verdict: Verdict, plan: PlanMade) -> Verdict:
+        """The verdict for asking people, bound to what the plan's tools do now."""
+        return replace(verdict, version=verdict.version[:HALF] + self._tools_version(plan))
+
+    def _tools_version(self, plan: PlanMade) -> str:
+        calls = [call for step in plan.steps for call in (step, step.verification) if call is not None]
+        return self.catalogue().digest_of(call.tool for call in calls)[:HALF]
+
     def _policy_version(self, key: Key, agreed: Round, context: ContextResolved, at_ns: int) -> str:
-        """The asked one where the policy in force asks no more at that moment than was asked; else another."""
+        """The asked one where the policy in force asks no more at that moment, of the same tools; else another."""
         asked, policy = agreed.asked, self.policy()
+        if asked.policy_version not in (policy.version, asked.policy_version[:HALF] + self._tools_version(asked.plan)):
+            return f"{policy.version} of other tools"
         verdict = judge(policy, asked.plan, context, key.source, at_ns)
         enough = verdict.kind is not Kind.REFUSE and verdict.people <= asked.people_needed
         if enough and (verdict.role in ("", asked.role) or policy.outranks(asked.role, verdict.role)):
             return asked.policy_version
-        return policy.version if policy.version != asked.policy_version else f"{policy.version} at another time"
+        return f"{policy.version} that asks for more"
 
 
 def decision(

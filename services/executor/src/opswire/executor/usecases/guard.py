@@ -53,7 +53,8 @@ class Locks(Protocol):
 class Guard:
     """The checks of one process. `nothing_is_lost` raises where the broker lost what it had acknowledged.
 
-    `deciding` knows whether the round's approvals hold for exactly its plan and targets, now.
+    `deciding` knows whether the round's approvals hold for exactly its plan and targets, now; `is_as_planned`, whether
+    the catalogue in force says of a step's tool what the step says.
     """
 
     mode: Mode
@@ -62,6 +63,7 @@ class Guard:
     is_cancelled: Callable[[Key], Awaitable[bool]]
     nothing_is_lost: Callable[[], Awaitable[None]]
     deciding: Deciding
+    is_as_planned: Callable[[Step], bool] = lambda _: True
     clock_ns: Callable[[], int] = time.time_ns
 
     async def check(
@@ -83,6 +85,8 @@ class Guard:
         self.check_mode(plan)
         if plan.digest != digest_of(plan.steps):
             raise PlanChangedError("The plan is not the one that was hashed; nothing more of it is run.")
+        if not self.is_as_planned(step):
+            raise PlanChangedError(f"The catalogue says something else of {step.tool} by now than when it was planned.")
         if agreed is not None:
             self.deciding.verify(key, agreed, context, begun=not is_first)
         else:

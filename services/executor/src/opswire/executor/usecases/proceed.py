@@ -245,7 +245,7 @@ class Proceed:
             self.guard.check_mode(plan)
         plan, _ = await self.journal.add(story.key, PLAN_MADE, plan)
         if verdict.kind is Kind.APPROVE and not story.has_begun:
-            await self._ask(story.key, asked(plan, context, verdict, 1, now_ns))
+            await self._ask(story.key, asked(plan, context, self.deciding.bound(verdict, plan), 1, now_ns))
             return None
         return await self._run(story, plan, context, None, context.deadline_ns, mark)
 
@@ -295,7 +295,8 @@ class Proceed:
         if verdict.kind is Kind.REFUSE:
             raise PolicyRefusedError(" ".join(reason.sentence for reason in verdict.reasons)[:1_000])
         number = agreed.asked.round + 1
-        await self._ask(story.key, asked(plan, context, verdict, number, now_ns, agreed.asked.role))
+        bound = self.deciding.bound(verdict, plan)
+        await self._ask(story.key, asked(plan, context, bound, number, now_ns, agreed.asked.role))
         return None
 
     async def _run(
