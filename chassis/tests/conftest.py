@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from opswire.chassis.embedded.nats_server import NatsServer
-from opswire.chassis.settings import ServiceSettings
 from opswire.chassis.testing.broken_wire import BrokenWire
 from opswire.chassis.testing.scripted_model import ScriptedModel
 from opswire.chassis.wire import WireClient
@@ -40,12 +39,6 @@ async def connect() -> AsyncIterator[Callable[..., asyncio.Future[WireClient]]]:
     yield connected  # type: ignore[misc]
     for client in opened:
         await client.close()
-
-
-@pytest.fixture
-def broker_settings(nats_server: NatsServer) -> ServiceSettings:
-    """A service's settings for the test's broker."""
-    return ServiceSettings(nats_url=nats_server.url)
 
 
 @pytest.fixture

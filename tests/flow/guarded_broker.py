@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -93,10 +92,3 @@ class GuardedBroker:
         async with self.client("witness") as witness:
             info = await witness.jetstream().stream_info("OPSWIRE_FACTS", subjects_filter=">")
         return set(info.state.subjects or {})
-
-
-async def last_body(client: Client, stream: str, subject: str) -> bytes | None:
-    """What the stream holds there."""
-    body = json.dumps({"last_by_subj": subject}).encode()
-    answer = await client.request(f"$JS.API.DIRECT.GET.{stream}", body, timeout=5, old_style=False)
-    return answer.data if "Nats-Sequence" in (answer.headers or {}) else None

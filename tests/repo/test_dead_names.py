@@ -8,24 +8,31 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from rules import is_source
 from test_code_rules import python_files, read
 
 ROOT = Path(__file__).parents[2]
 WORD = re.compile(r"[A-Za-z_]\w*")
-ELSEWHERE = ("*.html", "*.toml", "*.sh", "*.md", "justfile", "just")
+PLAIN = {"property", "staticmethod", "classmethod", "dataclass", "contextmanager", "pytest.fixture"}
+"""Decorators of what is used by its name nevertheless."""
+CALLED = ("__", "test_", "pytest_")
+"""By Python and pytest."""
+ELSEWHERE = (".importlinter", "*.html", "*.toml", "*.sh", "*.md", "justfile", "just")
 
 
 def _defined(body: list[ast.stmt], in_class: ast.ClassDef | None = None) -> Iterator[tuple[str, int]]:
     """Functions, classes, constants and methods, without those that something else calls by their place.
 
-    Decorated ones are registered somewhere; methods of a class with a base may be that one's; `__x__` are Python's.
+    Most decorated ones are registered somewhere, and methods of a class with a base may be that one's.
     """
     for node in body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            kinds = {ast.unparse(decorator).partition("(")[0] for decorator in node.decorator_list}
+            decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
             is_ours = in_class is None or not in_class.bases
-            if is_ours and kinds <= {"property", "staticmethod", "classmethod", "dataclass", "contextmanager"}:
+            if (
+                is_ours
+                and {each.partition("(")[0] for each in decorators} <= PLAIN
+                and "autouse" not in str(decorators)
+            ):
                 yield node.name, node.lineno
         if isinstance(node, ast.ClassDef):
             yield from _defined(node.body, node)
@@ -40,17 +47,16 @@ def dead_names(sources: Mapping[str, str], others: str) -> list[str]:
         f"{path}:{line} {name}"
         for path, text in sources.items()
         for name, line in _defined(ast.parse(text).body)
-        if words[name] == 1 and not name.startswith("__")
+        if words[name] == 1 and not name.startswith(CALLED)
     ]
 
 
 def test_no_name_is_dead() -> None:
-    paths = list(python_files())
-    texts = [read(path) for path in paths if not is_source(path)]
+    texts: list[str] = []
     for pattern in ELSEWHERE:
         found = (path for path in ROOT.rglob(pattern) if not {".venv", ".tools", ".git"} & set(path.parts))
         texts += [path.read_text(encoding="utf-8") for path in found]
-    assert dead_names({str(path): read(path) for path in paths if is_source(path)}, "\n".join(texts)) == []
+    assert dead_names({str(path): read(path) for path in python_files()}, "\n".join(texts)) == []
 
 
 def test_a_dead_name_is_found() -> None:
