@@ -12,6 +12,8 @@ from opswire.chassis.wire import WireClient
 
 TIMEOUT_S = 5.0
 MESSAGES_MAX = 2_000
+_ENDS = ("204", "404")
+"""No more, and none. Anything else, such as 413 for more subjects than one answer holds, is no empty answer."""
 
 
 async def newest_of(client: WireClient, stream: str, subjects: list[str]) -> list[Msg]:
@@ -44,8 +46,10 @@ async def _asked(client: WireClient, stream: str, question: dict[str, object]) -
     async def take(message: Msg) -> None:
         if message.headers is not None and "Nats-Sequence" in message.headers:
             found.append(message)
-        elif not everything.done():
+        elif not everything.done() and (message.headers or {}).get("Status", "204") in _ENDS:
             everything.set_result(None)
+        elif not everything.done():
+            everything.set_exception(BrokerAwayError(f"{stream} cannot be read: {(message.headers or {})['Status']}"))
 
     try:
         inbox = client.new_inbox()

@@ -1,4 +1,4 @@
-"""The facts of one request, read in one question to the broker, and added one by one, each once."""
+"""The facts of one request, read in one question to the broker or two, and added one by one, each once."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ _ROUTES = (
     CANCELLATION_REQUESTED,
     REQUEST_FINISHED,
 )
+_OWN_ROUTES = tuple(route for route in _ROUTES if route is not APPROVAL_GIVEN)
 _Found = tuple[Route, dict[str, str], Message, Msg]
 
 
@@ -58,8 +59,14 @@ class Journal:
     async def read(self, key: Key) -> Story:
         """Every fact of the request as it stands. Raises RetryableError when the broker cannot be asked."""
         with span("read facts", Stage.EXECUTOR_COMPUTE) as current:
-            messages = await newest_of(self._client, FACTS, [_of(key)])
+            messages = await newest_of(self._client, FACTS, [_subject(route, key) for route in _OWN_ROUTES])
             found = [each for message in messages if (each := _read(message)) is not None]
+            # Only of rounds that were asked: of others a person may have written thousands, and hidden all the rest.
+            rounds = {variables["round"] for route, variables, *_ in found if route is APPROVAL_REQUESTED}
+            if rounds:
+                given = [_subject(APPROVAL_GIVEN, key, number) for number in sorted(rounds)]
+                words = await newest_of(self._client, FACTS, given)
+                found += [each for message in words if (each := _read(message)) is not None]
             current.set("opswire.facts", len(found))
         by_route: dict[str, list[_Found]] = {route.stem: [] for route in _ROUTES}
         for each in found:
@@ -116,8 +123,8 @@ class Journal:
         return await self._sender.facts.read_message(subject) is not None
 
 
-def _of(key: Key) -> str:
-    return f"opswire.v1.{key.source}.{key.request_id}.>"
+def _subject(route: Route, key: Key, number: str = "*") -> str:
+    return route.subject(source=key.source, request_id=key.request_id, round=number, number="*", approver="*")
 
 
 def _read(message: Msg) -> _Found | None:
