@@ -35,6 +35,7 @@ def test_what_is_left_out_is_said() -> None:
     assert max(len(line) for line in text.splitlines()) <= 120
     many = shown(["n"], [[number] for number in range(60)], 80)
     assert "50 of 60 rows: --json shows all" in many
+    assert "yes" in shown(["changes something"], [[True], [None]], 80)
 
 
 def test_cells_cannot_act() -> None:

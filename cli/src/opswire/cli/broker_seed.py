@@ -10,7 +10,7 @@ from opswire.chassis.broker_keys import connect_options
 from opswire.cli.errors import UsageError
 
 VARIABLE = "OPSWIRE_NATS_SEED_FILE"
-ADVICE = f"{VARIABLE}=FILE, one of those that `opswire keys broker` made"
+ADVICE = f"{VARIABLE}=FILE, one that `opswire keys broker` made before the broker was last reloaded"
 _LOCAL: dict[str, Path] = {}
 
 

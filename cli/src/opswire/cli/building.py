@@ -126,4 +126,6 @@ def _refused(error: ValidationError, advice: str = "see the message's schema in 
     place = ".".join(str(part) for part in first["loc"])
     if place == "deadline_ms":
         advice = "from 100ms to 24h: --deadline 30s, or deadline_ms in the file"
+    elif place == "text":
+        advice = "opswire ask 'what can you do?'"
     return UsageError(f"this is no request: {f'{place}: ' if place else ''}{first['msg']}", advice)

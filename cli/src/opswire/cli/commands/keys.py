@@ -91,6 +91,7 @@ def broker(
         for row in made["roles"]:
             terminal().print(f"{row['name']}: {row['seed_file'] or 'a key of its own'}", markup=False)
         terminal(error=True).print(
-            f"The broker includes {made['accounts_file']}. Each seed goes to its role alone; see deploy/README.md",
+            f"The broker includes {made['accounts_file']}, and knows new keys once it is reloaded (nats-server --signal"
+            " reload; of `opswire up`: down, and up again). Each seed goes to its role alone; see deploy/README.md",
             markup=False,
         )

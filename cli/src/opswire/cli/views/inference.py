@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from opswire.cli.views.outcome import fitting
 from opswire.cli.views.plain import harmless
 from rich.table import Table
 from rich.text import Text
@@ -58,16 +59,23 @@ def print_switch(console: Console, found: dict[str, Any]) -> None:
 
 def print_providers(console: Console, rows: list[dict[str, Any]]) -> None:
     """One line a provider."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("provider", "schema", "batch", "saves", "caching", "from tokens", "key from", "as of"):
-        table.add_column(column, no_wrap=True)
+    titles = ("provider", "schema", "batch", "saves", "caching", "from tokens", "as of", "key from")
+    lines = []
     for row in rows:
         saves = "" if row["batch_discount"] is None else f"{row['batch_discount']:.0%}"
         cells = (row["provider"], row["structured_output"], row["batch"], saves, row["prompt_caching"])
         least = "" if row["cache_tokens_min"] is None else str(row["cache_tokens_min"])
-        table.add_row(*map(Text, map(str, (*cells, least, row["key_variable"] or "", row["as_of"]))))
+        lines.append([*map(str, (*cells, least, row["as_of"], row["key_variable"] or ""))])
+    widths = [max(len(title), *(len(line[place]) for line in lines)) for place, title in enumerate(titles)]
+    shown = fitting([True] * len(titles), widths, console.width)
+    table = Table(box=None, pad_edge=False)
+    for place in shown:
+        table.add_column(titles[place], no_wrap=True)
+    for line in lines:
+        table.add_row(*(Text(line[place]) for place in shown))
     console.print(table)
-    console.print(Text("opswire inference providers NAME: notes and sources", style="dim"))
+    left_out = f"; not shown for want of room: {', '.join(titles[len(shown) :])}" if len(shown) < len(titles) else ""
+    console.print(Text(f"opswire inference providers NAME: notes and sources{left_out}", style="dim"))
 
 
 def print_provider(console: Console, row: dict[str, Any]) -> None:

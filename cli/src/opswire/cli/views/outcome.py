@@ -81,13 +81,13 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
 
 
 def _print_rows(console: Console, columns: list[Any], rows: list[list[Any]]) -> None:
-    texts = [["" if cell is None else harmless(str(cell)) for cell in row] for row in rows]
+    texts = [[harmless(_cell(cell)) for cell in row] for row in rows]
     titles = [harmless(str(column)) for column in columns]
     widths = [max(len(title), *(len(row[place]) for row in texts)) for place, title in enumerate(titles)]
     shown = fitting([any(row[place] for row in texts) for place in range(len(titles))], widths, console.width)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for place in shown:
-        numeric = all(isinstance(row[place], int | float) for row in rows)
+        numeric = all(isinstance(row[place], int | float) and not isinstance(row[place], bool) for row in rows)
         least = min(widths[place], COLUMN_CHARACTERS_MIN)
         table.add_column(titles[place], overflow="fold", justify="right" if numeric else "left", min_width=least)
     for row in texts[:ROWS_SHOWN_MAX]:
@@ -98,6 +98,12 @@ def _print_rows(console: Console, columns: list[Any], rows: list[list[Any]]) -> 
     notes += [f"without {', '.join(left_out)}"] if left_out else []
     if notes:
         console.print(Text(f"{'; '.join(notes)}: --json shows all", style="dim"))
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value)
 
 
 def fitting(filled: Sequence[bool], widths: Sequence[int], total: int) -> list[int]:
