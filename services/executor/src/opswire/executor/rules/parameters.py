@@ -16,7 +16,45 @@ Value = str | int | bool | list[str]
 
 TEXT_CHARACTERS_MAX = 8_000
 ARGUMENTS_MAX = 64
-_SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "ash", "fish", "csh", "tcsh", "busybox"})
+_SHELLS = frozenset(
+    {"sh", "bash", "dash", "zsh", "ksh", "ash", "fish", "csh", "tcsh", "busybox", "su", "runuser", "script", "flock"}
+)
+# They start the program that follows among their arguments.
+_STARTERS = frozenset(
+    [
+        "env",
+        "sudo",
+        "doas",
+        "su",
+        "runuser",
+        "nohup",
+        "nice",
+        "ionice",
+        "chrt",
+        "taskset",
+        "timeout",
+        "time",
+        "setsid",
+        "stdbuf",
+        "setpriv",
+        "unshare",
+        "nsenter",
+        "chroot",
+        "xargs",
+        "find",
+        "parallel",
+        "watch",
+        "flock",
+        "script",
+        "strace",
+        "systemd-run",
+        "busybox",
+        "toybox",
+        "exec",
+        "command",
+    ]
+)
+_SPLITS = re.compile(r"-[a-z0]*S|--split-string")
 _LOADER = re.compile(r"(?:LD_\w*|PATH|IFS|ENV|BASH_ENV|SHELLOPTS|PYTHON\w*|PERL5?\w*|RUBY\w*|NODE_\w*)=")
 _ASSET_ID: TypeAdapter[str] = TypeAdapter(AssetId)
 
@@ -97,11 +135,18 @@ def check_argv(found: Value) -> list[str]:
 
 def _refuse_indirection(argv: list[str]) -> None:
     """What an approver reads is what runs: no shell with a text of its own, no loader told to load something else."""
-    program = argv[0].rpartition("/")[2]
-    if program in _SHELLS and any(each.startswith(("-", "+")) and "c" in each for each in argv[1:]):
-        raise BadArgumentError(f"{program} -c runs a text as a program; give the command's own arguments")
-    if program == "env" and any(_LOADER.match(each) for each in argv[1:]):
-        raise BadArgumentError("env may not set what decides which code a program loads")
+    programs = [each.rpartition("/")[2] for each in argv]
+    starters = [place for place, program in enumerate(programs) if program in _STARTERS]
+    for place, program in enumerate(programs):
+        # A shell is one as the program itself, and as what another program starts.
+        is_started = place == 0 or (starters and starters[0] < place)
+        texts = any(each.startswith(("-", "+")) and "c" in each for each in argv[place + 1 :])
+        if program in _SHELLS and is_started and texts:
+            raise BadArgumentError(f"{program} -c runs a text as a program; give the command's own arguments")
+    if starters and any(_LOADER.match(each) for each in argv[starters[0] + 1 :]):
+        raise BadArgumentError(f"{programs[starters[0]]} may not set what decides which code a program loads")
+    if "env" in programs[:1] + [programs[place] for place in starters] and any(map(_SPLITS.match, argv)):
+        raise BadArgumentError("env -S splits a text into a command; give the command's own arguments")
 
 
 def _check(what: str, parameter: Parameter, value: Value) -> None:
