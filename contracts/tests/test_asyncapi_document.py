@@ -77,8 +77,7 @@ def test_operations_and_channels_are_the_routes(document: dict[str, Any]) -> Non
         route.stem: route.template for route in ROUTES
     }
     wanted = {f"{sender}.send.{route.stem}" for route in ROUTES for sender in route.senders}
-    taken = [(route, consumer, ".bulk" if consumer.is_bulk else "") for route in ROUTES for consumer in route.consumers]
-    wanted |= {f"{consumer.service}.receive.{route.stem}{lane}" for route, consumer, lane in taken}
+    wanted |= {f"{consumer.service}.receive.{route.stem}" for route in ROUTES for consumer in route.consumers}
     wanted |= {f"{watcher}.receive.{route.stem}" for route in ROUTES for watcher in route.watchers}
     assert set(document["operations"]) == wanted
     for operation in document["operations"].values():
@@ -106,7 +105,6 @@ def test_headers_that_we_write_are_all_documented(document: dict[str, Any]) -> N
         message_id="m",
         deadline_ms=1,
         is_fresh=True,
-        is_bulk=True,
     ).to_headers()
     assert set(document["components"]["schemas"]["Headers"]["properties"]) == set(written)
 

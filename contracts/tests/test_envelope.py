@@ -33,7 +33,6 @@ FULL = Envelope(
     message_id="chat/0197f3c2/intent",
     deadline_ms=1_767_322_845_000,
     is_fresh=True,
-    is_bulk=True,
 )
 
 
@@ -50,7 +49,6 @@ def test_writes_the_cloudevents_attributes_in_binary_mode() -> None:
         "Nats-Msg-Id": "chat/0197f3c2/intent",
         "Opswire-Deadline": "1767322845000",
         "Opswire-Fresh": "1",
-        "Opswire-Lane": "bulk",
     }
 
 
@@ -63,13 +61,6 @@ def test_leaves_out_what_is_not_set() -> None:
 )
 def test_a_wish_for_fresh_results_is_the_figure_one_and_nothing_else(value: str, is_fresh: bool) -> None:
     assert Envelope.from_headers({"opswire-FRESH": value}).is_fresh is is_fresh
-
-
-@pytest.mark.parametrize(("value", "is_bulk"), [("bulk", True), ("Bulk", False), ("", False), ("interactive", False)])
-def test_bulk_is_said_by_one_word_and_heard_without_reading_the_rest(value: str, is_bulk: bool) -> None:
-    for name in ("Opswire-Lane", "opswire-LANE"):
-        assert Envelope.from_headers({name: value}).is_bulk is Envelope.says_bulk({name: value}) is is_bulk
-    assert Envelope.says_bulk(None) is Envelope.says_bulk({"a": "bulk"}) is False
 
 
 def test_reads_back_what_it_wrote() -> None:

@@ -30,8 +30,6 @@ from opswire.contracts.route import Consumer, Route
 
 RECONNECT_WAIT_S = 0.25
 IN_PROGRESS_INTERVAL_S = ACK_WAIT_S / 3
-BULK_HELD_MAX = 16
-"""Messages of a bulk consumer that one process holds; what it does not hold is there for the other replicas."""
 
 
 class _Broker(NatsBroker):
@@ -117,7 +115,7 @@ class Bus:
             pull_sub=PullSub(batch_size=64, timeout=5.0),
             ack_policy=AckPolicy.MANUAL,
             decoder=_leave_undecoded,
-            title=f"{route.type} in bulk" if consumer.is_bulk else route.type,
+            title=route.type,
         )
         subscriber(consume)
         if self._settings.delivery == "fast":
@@ -127,9 +125,7 @@ class Bus:
         self, subscriber: Any, route: Route, consumer: Consumer, handle: Callable[[Msg], Awaitable[None]]
     ) -> None:
         async def create_subscription() -> None:
-            places = self._settings.in_flight_messages_max
-            places = min(places, BULK_HELD_MAX) if consumer.is_bulk else places
-            loop = PullLoop(self.client, route.stream, consumer.durable, handle, places)
+            loop = PullLoop(self.client, route.stream, consumer.durable, handle, self._settings.in_flight_messages_max)
             self._loops.append(loop)
             await loop.start()
 

@@ -6,7 +6,6 @@ changes nothing.
 
 from __future__ import annotations
 
-import asyncio
 import random
 import re
 import time
@@ -35,8 +34,6 @@ _SOURCE = re.compile(SOURCE_PATTERN[1:-1])
 _REQUEST_ID = re.compile(REQUEST_ID_PATTERN[1:-1])
 ATTEMPTS_MAX = 25
 RETRY_DELAY_S_MAX = 10.0
-BULK_AT_ONCE = 1
-"""How many bulk messages a process handles at a time: each takes its share of the loop from what somebody waits for."""
 COMPUTE_STAGES = {
     "intent": Stage.INTENT_COMPUTE,
     "assets": Stage.ASSETS_COMPUTE,
@@ -80,8 +77,6 @@ class Delivery:
     span: Span
     message: Message | None = None
     """The body, once it could be read."""
-    is_left_to_bulk: bool = False
-    """Whether the bulk consumer of the same service is given it too, and does the work."""
 
     @property
     def deadline_ns(self) -> int | None:
@@ -147,26 +142,10 @@ class Deliveries:
         self._carries_request = "{request_id}" in route.template
         self._span_name = f"process {route.template}"
         self.in_progress: dict[str, Msg] = {}
-        self._bulk_turn = asyncio.Semaphore(BULK_AT_ONCE)
-        self._has_bulk_beside = not consumer.is_bulk and len(route.consumers_of(service)) > 1
-        if not consumer.is_bulk:
-            metrics.in_flight.labels(route.stem).set_function(lambda: len(self.in_progress))
+        metrics.in_flight.labels(route.stem).set_function(lambda: len(self.in_progress))
 
     async def handle(self, message: Msg) -> None:
         """Take one raw message through to its settlement. Never raises, except for cancellation."""
-        if not self._consumer.is_bulk:
-            await self._handle(message)
-        elif not Envelope.says_bulk(message.headers):
-            self._settle(message, "ack", 0.0)
-        else:
-            self.in_progress[message.reply] = message  # it is ours while it waits
-            try:
-                async with self._bulk_turn:
-                    await self._handle(message)
-            finally:
-                self.in_progress.pop(message.reply, None)
-
-    async def _handle(self, message: Msg) -> None:
         received_ns = time.time_ns()
         attempt, sequence, stored_ns = ack_metadata(message.reply)
         self.in_progress[message.reply] = message  # by delivery: a message may be given to us again while we hold it
@@ -228,7 +207,6 @@ class Deliveries:
                 raise BadSubjectError("source or request id in the subject is not one that can be answered")
             body, delivery.envelope = read_message(self._route, message.data, message.headers)
             delivery.message = body
-            delivery.is_left_to_bulk = self._has_bulk_beside and delivery.envelope.is_bulk
             self._check_deadline(delivery)
             await self._handler(body, delivery)
         except OpswireError as error:

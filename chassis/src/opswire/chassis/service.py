@@ -77,7 +77,7 @@ class Service:
 
     def on(self, route: Route, handler: Handler) -> None:
         """Handle the messages of a route. Raises LookupError when the route table gives them to somebody else."""
-        self._taken += [(route, consumer, handler) for consumer in route.consumers_of(self.name)]
+        self._taken.append((route, route.consumer_of(self.name), handler))
 
     async def start(self) -> None:
         """Connect, check and consume; ready when it returns. Raises DriftError, ConnectionError or OSError."""

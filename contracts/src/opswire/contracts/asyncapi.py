@@ -48,10 +48,6 @@ _HEADERS: dict[str, tuple[str, JsonObject]] = {
     envelope.HEADER_TRACEPARENT: ("W3C trace context.", {}),
     envelope.HEADER_MESSAGE_ID: ("The broker stores a repeated publish with the same value once.", {}),
     envelope.HEADER_FRESH: ("1: nothing that a tool read for another request may answer.", {"pattern": "^1$"}),
-    envelope.HEADER_LANE: (
-        "bulk: nobody waits for it; it goes behind all that is not marked so.",
-        {"pattern": "^bulk$"},
-    ),
     envelope.HEADER_DEADLINE: ("The absolute deadline in milliseconds since 1970.", {"pattern": "^[0-9]{1,16}$"}),
 }
 
@@ -239,8 +235,7 @@ def _operations(tree: Tree, route: Route) -> Iterator[tuple[str, JsonObject]]:
         yield f"{service}.send.{route.stem}", _operation("send", service, channel, sent)
     for consumer in route.consumers:
         operation = _operation("receive", consumer.service, channel, every)
-        lane = ".bulk" if consumer.is_bulk else ""
-        yield f"{consumer.service}.receive.{route.stem}{lane}", operation | {"x-durable": consumer.durable}
+        yield f"{consumer.service}.receive.{route.stem}", operation | {"x-durable": consumer.durable}
     for service in route.watchers:
         yield f"{service}.receive.{route.stem}", _operation("receive", service, channel, every)
 
@@ -250,7 +245,7 @@ def _operation(action: str, service: str, channel: JsonObject, messages: list[Js
 
 
 def _edges(route: Route) -> Iterator[str]:
-    readers = [(service, "-->") for service in dict.fromkeys(consumer.service for consumer in route.consumers)]
+    readers = [(consumer.service, "-->") for consumer in route.consumers]
     readers += [(service, "-.->") for service in route.watchers if service not in route.senders]
     readers = readers or [(f"{route.stream}[({route.stream})]", "-->")]
     for sender in route.senders:
@@ -258,7 +253,7 @@ def _edges(route: Route) -> Iterator[str]:
 
 
 def _row(route: Route) -> str:
-    readers = [*dict.fromkeys(consumer.service for consumer in route.consumers), *route.watchers]
+    readers = [consumer.service for consumer in route.consumers] + list(route.watchers)
     durables = ", ".join(f"`{consumer.durable}`" for consumer in route.consumers)
     cells = (
         f"`{route.stem}` v{route.message.VERSION}",

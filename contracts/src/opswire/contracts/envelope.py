@@ -32,8 +32,6 @@ HEADER_MESSAGE_ID = "Nats-Msg-Id"
 HEADER_DEADLINE = "Opswire-Deadline"
 HEADER_FRESH = "Opswire-Fresh"
 FRESH = "1"
-HEADER_LANE = "Opswire-Lane"
-BULK = "bulk"
 
 ATTRIBUTE_CHARACTERS_MAX = 1_024
 _DEADLINE_DIGITS_MAX = 16
@@ -53,12 +51,10 @@ _FIELD_OF_HEADER: dict[str, str] = {
     HEADER_MESSAGE_ID.lower(): "message_id",
     HEADER_DEADLINE.lower(): "deadline_ms",
     HEADER_FRESH.lower(): "is_fresh",
-    HEADER_LANE.lower(): "is_bulk",
     # As they are really spelt, so that the hot path needs no lower().
     HEADER_MESSAGE_ID: "message_id",
     HEADER_DEADLINE: "deadline_ms",
     HEADER_FRESH: "is_fresh",
-    HEADER_LANE: "is_bulk",
 }
 
 
@@ -103,8 +99,7 @@ class Envelope:
     """The attributes of one message; None where the sender gave none.
 
     `time` is RFC 3339, `deadline_ms` the absolute deadline in milliseconds since 1970, `message_id` what the broker
-    recognises a repeated publish by, `is_fresh` whether nothing that a tool read for another request may answer,
-    `is_bulk` whether nobody waits for it: such requests go behind all others.
+    recognises a repeated publish by, `is_fresh` whether nothing that a tool read for another request may answer.
     An envelope that was read is never sent on as it is: `message_id` is its sender's.
     """
 
@@ -119,7 +114,6 @@ class Envelope:
     message_id: str | None = None
     deadline_ms: int | None = None
     is_fresh: bool = False
-    is_bulk: bool = False
 
     def to_headers(self) -> dict[str, str]:
         """The headers of a message in binary mode: the attributes that are set, and nothing that was not named here."""
@@ -146,8 +140,6 @@ class Envelope:
             headers[HEADER_DEADLINE] = str(self.deadline_ms)
         if self.is_fresh:
             headers[HEADER_FRESH] = FRESH
-        if self.is_bulk:
-            headers[HEADER_LANE] = BULK
         return headers
 
     @classmethod
@@ -165,21 +157,11 @@ class Envelope:
                 found[field] = _deadline_ms(value)
             elif field == "is_fresh":
                 found[field] = value == FRESH
-            elif field == "is_bulk":
-                found[field] = value == BULK
             elif "%" in value and name[:3].lower() == "ce-":
                 found[field] = unquote(value)
             else:
                 found[field] = value
         return cls(**found)
-
-    @staticmethod
-    def says_bulk(headers: Mapping[str, str] | None) -> bool:
-        """What `is_bulk` will be, without reading the others."""
-        value = (headers or {}).get(HEADER_LANE)
-        if value is None:
-            value = next((text for name, text in (headers or {}).items() if name.lower() == HEADER_LANE.lower()), "")
-        return value == BULK
 
     @property
     def is_structured(self) -> bool:

@@ -9,15 +9,10 @@ from opswire.contracts.message import Message, message_type
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """One durable consumer: the service whose replicas share it, and its name on the broker.
-
-    A bulk one is given everything beside another one of its service, passes over what is not marked bulk, and takes the
-    rest a few at a time; the other one leaves that to it. So what is marked bulk delays nobody.
-    """
+    """One durable consumer: the service whose replicas share it, and its name on the broker."""
 
     service: str
     durable: str
-    is_bulk: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +64,8 @@ class Route:
         return found
 
     def consumer_of(self, service: str) -> Consumer:
-        """The durable consumer of a service, not its bulk one. Raises LookupError when the table gives it none."""
-        return self.consumers_of(service)[0]
-
-    def consumers_of(self, service: str) -> tuple[Consumer, ...]:
-        """All durable consumers of a service, the bulk one last. Raises LookupError when the table gives it none."""
-        found = sorted((one for one in self.consumers if one.service == service), key=lambda one: one.is_bulk)
-        if not found:
-            raise LookupError(f"{service} takes no {self.stem}; add it to the route in contracts/routes.py")
-        return tuple(found)
+        """The durable consumer of a service. Raises LookupError when the table gives it none."""
+        for consumer in self.consumers:
+            if consumer.service == service:
+                return consumer
+        raise LookupError(f"{service} takes no {self.stem}; add it to the route in contracts/routes.py")

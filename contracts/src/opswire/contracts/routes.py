@@ -52,10 +52,7 @@ REQUEST_SUBMITTED = Route(
     f"{_REQUEST}.submitted",
     FACTS,
     senders=("upstream",),
-    consumers=(
-        Consumer("intent", "intent-request-submitted"),
-        Consumer("intent", "intent-request-submitted-bulk", is_bulk=True),
-    ),
+    consumers=(Consumer("intent", "intent-request-submitted"),),
     once=True,
 )
 INTENT_RESOLVED = Route(

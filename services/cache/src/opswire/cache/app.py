@@ -91,7 +91,7 @@ class _Parts:
         reports = HolderReports(client, service.sender, self._statistics, self.switches.hear)
         await reports.start()
         self._canary_bus = CanaryBus(Requests(client, service.sender, CANARY_SOURCE), self._causes)
-        requests = Requests(client, service.sender, settings.warm_source, is_bulk=True)
+        requests = Requests(client, service.sender, settings.warm_source)
         self._warmer = Warmer(WarmRuns(self._database), requests, settings.warm_concurrency_max)
         recent = RecentRequests(client, service.sender.facts, frozenset({settings.warm_source, CANARY_SOURCE}))
         over_time = OverTime(settings, self._history, self._rounds, self._warmer, recent)

@@ -9,7 +9,6 @@ from opswire.chassis.body import read_body
 from opswire.chassis.errors import PoisonError, RetryableError
 from opswire.chassis.sending import Sender
 from opswire.chassis.wire import WireClient
-from opswire.contracts.envelope import BULK, HEADER_LANE
 from opswire.contracts.findings import Requester
 from opswire.contracts.request_finished import RequestFinished
 from opswire.contracts.request_submitted import RequestSubmitted
@@ -30,12 +29,10 @@ class NoOutcomeError(RetryableError):
 class Requests:
     """One per process, after the connection. `source` is the subject's part that says who asks."""
 
-    def __init__(self, client: WireClient, sender: Sender, source: str, is_bulk: bool = False) -> None:
-        """Those in bulk go behind all others."""
+    def __init__(self, client: WireClient, sender: Sender, source: str) -> None:
         self._client = client
         self._sender = sender
         self._source = source
-        self._headers = {HEADER_LANE: BULK} if is_bulk else None
         self._requester = Requester(id=f"opswire-{source}", kind=RequesterKind.SERVICE)
 
     async def status_of(self, request_id: str, text: str) -> str:
@@ -59,8 +56,7 @@ class Requests:
             request = RequestSubmitted(
                 request_id=request_id, text=text, requester=self._requester, deadline_ms=DEADLINE_MS
             )
-            subject = REQUEST_SUBMITTED.subject(**variables)
-            ours = await self._sender.send(REQUEST_SUBMITTED, subject, request, extra_headers=self._headers)
+            ours = await self._sender.send(REQUEST_SUBMITTED, REQUEST_SUBMITTED.subject(**variables), request)
             data = await self._waited(body, finished, PATIENCE_S if ours else 0.0)
         finally:
             await self._client.unsubscribe_directly(number)

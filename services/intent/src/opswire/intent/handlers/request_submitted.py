@@ -30,8 +30,6 @@ class HandleRequestSubmitted:
         if time.time_ns() >= deadline_ns:
             raise DeadlineError("the deadline had passed before the request was read")
         await self._ticks.ensure(delivery.sender, deadline_ns)
-        if delivery.is_left_to_bulk:
-            return  # its time runs all the same
         arrival = Arrival(delivery.stored_ns, deadline_ns, delivery.received_ns)
         try:
             answer = await self._answer_request(request, arrival)
