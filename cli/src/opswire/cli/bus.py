@@ -30,6 +30,7 @@ from opswire.contracts.routes import FACTS, PROGRESS_REPORTED, REQUEST_FINISHED,
 
 CONNECT_TIMEOUT_S = 5.0
 NATS_PORT = 4222
+ADVICE_TAKEN = "another request id: --id, or request_id in the file"
 ADVICE_AWAY = "opswire status; where another machine has it: start it there, or correct OPSWIRE_NATS_URL"
 REPLY_TIMEOUT_S = 5.0
 LOOK_AGAIN_S = 1.0
@@ -199,7 +200,7 @@ class Bus:
                 return Accepted(answer["seq"], repeated=bool(answer.get("duplicate")) and attempts == 1)
             standing = await self._standing(subject, answer["error"])
             if standing is not None and standing.body != body:
-                raise ConflictError(f"{subject} holds a request with other bytes", "another --id, or leave --id out")
+                raise ConflictError(f"{subject} holds other bytes already", ADVICE_TAKEN)
             if standing is not None:
                 return Accepted(standing.sequence, repeated=True)
             if time.monotonic() > until:

@@ -6,11 +6,11 @@ import time
 from typing import Any
 
 from opswire.cli.bus import Bus, ConflictError, finished_subject
-from opswire.cli.errors import CommandError, NotFoundError
+from opswire.cli.errors import CommandError
 from opswire.cli.facts import fact_name
 from opswire.cli.sending import send
 from opswire.cli.submission import read_finish
-from opswire.cli.values import shown_key
+from opswire.cli.values import shown_key, unknown_request
 from opswire.contracts.cancellation_requested import CancellationRequested
 from opswire.contracts.routes import CANCELLATION_REQUESTED, FACTS
 
@@ -23,7 +23,7 @@ async def cancel(bus: Bus, source: str, request_id: str, reason: str, wait_s: fl
     key = shown_key(source, request_id)
     facts = {fact_name(fact): fact for fact in await bus.facts(source, request_id)}
     if "submitted" not in facts:
-        raise NotFoundError(f"there is no request {source}/{request_id}", "SOURCE/REQUEST_ID where it is another's")
+        raise unknown_request(source, request_id)
     if "finished" in facts:
         raise CommandError(
             f"{key} is {read_finish(facts['finished'].body).get('status')} already", f"opswire show {key}"

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from opswire.cli.bus import Stored, connected
-from opswire.cli.errors import NotFoundError
 from opswire.cli.parking import Parked, read_parked
+from opswire.cli.values import unknown_request
 
 
 def fact_name(stored: Stored) -> str:
@@ -36,7 +36,7 @@ async def read_facts(url: str, source: str, request_id: str) -> tuple[list[Store
     async with connected(url) as bus:
         facts = await bus.facts(source, request_id)
         if not facts:
-            raise NotFoundError(f"there is no request {source}/{request_id}", "SOURCE/REQUEST_ID where it is another's")
+            raise unknown_request(source, request_id)
         prefix = f"opswire.v1.{source}.{request_id}."
         parked = [record async for record in read_parked(bus) if record.message.subject.startswith(prefix)]
     return facts, parked

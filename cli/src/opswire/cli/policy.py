@@ -12,7 +12,7 @@ from opswire.cli.bus import connected
 from opswire.cli.errors import CommandError, NotFoundError, UsageError
 from opswire.cli.facts import body_of, fact_name
 from opswire.cli.state import StateDir, broker_url
-from opswire.cli.values import request_key, shown_key
+from opswire.cli.values import request_key, shown_key, unknown_request
 
 MODULE = "opswire.executor.policy_command"
 CANNOT = 2
@@ -55,7 +55,7 @@ async def question_about(state: StateDir, request: str) -> dict[str, Any]:
     async with connected(broker_url(state)) as bus:
         facts = {fact_name(fact): body_of(fact) for fact in await bus.facts(source, request_id)}
     if not facts:
-        raise NotFoundError(f"there is no request {source}/{request_id}", "SOURCE/REQUEST_ID where it is another's")
+        raise unknown_request(source, request_id)
     for name in ("context", "plan"):
         if name not in facts:
             raise NotFoundError(

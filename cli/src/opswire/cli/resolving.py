@@ -11,11 +11,11 @@ from typing import Any, Literal
 from opswire.chassis.nkey import public_of, sign
 from opswire.chassis.statements import resolution_statement
 from opswire.cli.bus import Bus, ConflictError, Stored
-from opswire.cli.errors import CommandError, NotFoundError, UsageError
+from opswire.cli.errors import CommandError, UsageError
 from opswire.cli.facts import body_of, fact_name
 from opswire.cli.policy import ask_policy
 from opswire.cli.sending import send
-from opswire.cli.values import shown_key
+from opswire.cli.values import shown_key, unknown_request
 from opswire.contracts.resolution_recorded import ResolutionRecorded
 from opswire.contracts.routes import FACTS, RESOLUTION_RECORDED
 from opswire.contracts.step_finished import StepFinished
@@ -46,7 +46,7 @@ async def resolve(
     key = shown_key(source, request_id)
     facts = await bus.facts(source, request_id)
     if not facts:
-        raise NotFoundError(f"there is no request {source}/{request_id}", "SOURCE/REQUEST_ID where it is another's")
+        raise unknown_request(source, request_id)
     unknown = [step.number for step in unknown_steps(facts)]
     if number is None and len(unknown) != 1:
         if not unknown:

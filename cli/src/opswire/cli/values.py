@@ -6,7 +6,7 @@ import re
 import secrets
 import time
 
-from opswire.cli.errors import UsageError
+from opswire.cli.errors import NotFoundError, UsageError
 
 CLI_SOURCE = "cli"
 ADVICE_REQUEST = "up to 64 letters, digits, - and _; SOURCE/REQUEST_ID for another upstream's"
@@ -47,3 +47,9 @@ def request_key(text: str) -> tuple[str, str]:
 def shown_key(source: str, request_id: str) -> str:
     """The shortest text that `request_key` reads back as this request."""
     return request_id if source == CLI_SOURCE else f"{source}/{request_id}"
+
+
+def unknown_request(source: str, request_id: str) -> NotFoundError:
+    """What is said of a request of which the broker holds nothing."""
+    advice = "SOURCE/REQUEST_ID where another upstream sent it; opswire audit list names the latest"
+    return NotFoundError(f"there is no request {source}/{request_id}", advice)
