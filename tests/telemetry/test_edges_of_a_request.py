@@ -142,7 +142,7 @@ KINDS = {
     "answered at once": Kind(
         said("what can you do?"), "completed", WHOLE | {(CONTEXT, "tool system.help")}, frozenset({"publish.ack"})
     ),
-    "rejected": Kind(said("book me a table for two"), "rejected", WHOLE),
+    "rejected": Kind(said("book me a table for two"), "rejected", WHOLE | {(CONTEXT, "read facts")}),
     "read from the inventory": Kind(
         said("list all servers in production"),
         "completed",
@@ -163,7 +163,7 @@ KINDS = {
     "asked of a model": Kind(
         said("erfrisch mir doch mal das Ding"),
         "needs_clarification",
-        WHOLE | {(SUBMITTED, MODEL), (INTENT, "cache lookup")}
+        WHOLE | {(SUBMITTED, MODEL), (INTENT, "cache lookup"), (CONTEXT, "read facts")}
         | {(MODEL, part) for part in ("network", "queue", "prefill", "decode")},
         frozenset({"llm.network", "llm.queue", "llm.prefill", "llm.decode", "llm.frontend"}),
     ),
@@ -182,7 +182,7 @@ KINDS = {
     "a denied change": Kind(
         denied,
         "rejected",
-        ASKED | {(None, GIVEN), (GIVEN, "settle")} | decided_under(GIVEN),
+        ASKED | {(None, GIVEN), (GIVEN, "settle"), (GIVEN, "lock assets")} | decided_under(GIVEN),
     ),
     "a cancelled change": Kind(
         cancelled,
@@ -194,7 +194,7 @@ KINDS = {
     "nobody approved in time": Kind(
         not_approved_in_time,
         "expired",
-        ASKED | {(None, OVERDUE)} | decided_under(OVERDUE),
+        ASKED | {(None, OVERDUE), (OVERDUE, "lock assets")} | decided_under(OVERDUE),
         frozenset({"approval.wait"}),
     ),
     "never taken": Kind(
