@@ -100,6 +100,7 @@ def watch(state_dir: StateDir = STATE_DIR_DEFAULT, as_json: Json = False) -> Non
 
         async def work() -> None:
             async with connected(broker_at(state_dir)) as bus:
+                terminal(error=True).print("Watching for plans that wait; Ctrl-C ends it.", style="dim")
                 async for asked in watching(bus):
                     if as_json:
                         sys.stdout.write(json.dumps(asked.as_json(time.time_ns())) + "\n")
