@@ -12,10 +12,12 @@ import pytest
 import tool_scene
 from opswire.chassis.embedded.ports import free_port
 from opswire.chassis.testing.waiting import until
+from opswire.executor.adapters import remote_processes
 from opswire.executor.adapters.remote_processes import RemoteProcesses
 from opswire.executor.adapters.tools import Drivers
 from opswire.executor.errors import HostUnreachableError, ToolError
 from opswire.executor.rules.packaged import packaged_catalogue
+from opswire.executor.usecases import limits
 
 
 def talking_first(root: Path, said: str) -> None:
@@ -150,6 +152,10 @@ async def test_a_request_that_was_never_sent_is_told_as_not_done(drivers: Driver
     with pytest.raises(HostUnreachableError) as caught:
         await tool_scene.run(drivers, catalogue, "ci.start", asset)
     assert not caught.value.leaves_unknown
+
+
+def test_an_asset_is_not_given_free_while_what_ran_there_is_still_being_ended() -> None:
+    assert limits.ENDING_S > remote_processes.END_S
 
 
 SERVER = """

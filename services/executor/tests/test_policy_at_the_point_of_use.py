@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -126,6 +127,20 @@ async def test_one_approval_of_the_day_is_not_enough_at_night(scene: Scene, appr
     await verify(scene, key, 0.5)
     # 14,401 s later only a plan that was begun may go on, and that one may.
     await verify(scene, key, 4.0001, begun=True)
+
+
+async def test_a_word_that_came_too_late_is_late_by_the_clock_of_the_broker_too(
+    scene: Scene, approved: Callable[..., Any]
+) -> None:
+    key = await approved(frozen(100, 200), "sam")
+    story = await scene.story(key)
+    assert story.round is not None
+    assert story.context is not None
+    late = dataclasses.replace(story.round.given[0], stored_ns=story.round.asked.expires_ns)
+    agreed = dataclasses.replace(story.round, given=(late,))
+    deciding = scene.proceed.deciding  # by the clock of this machine there is an hour left
+    assert deciding.settlement(key, story.round, story.context).outcome == "granted"
+    assert deciding.settlement(key, agreed, story.context).outcome == "expired"
 
 
 async def test_more_approvals_than_are_needed_by_now_are_enough(scene: Scene, approved: Callable[..., Any]) -> None:

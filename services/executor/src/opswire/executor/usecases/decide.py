@@ -59,7 +59,8 @@ class Deciding:
             raise ApprovalInvalidError(f"The approval does not hold at the point of use: {why}", code)
 
     def _standing(self, key: Key, agreed: Round, context: ContextResolved, *, begun: bool) -> Standing:
-        now_ns = self.clock_ns()
+        # Where this machine's clock is behind, the broker's word on when somebody spoke is a later one.
+        now_ns = max(self.clock_ns(), *(each.stored_ns for each in agreed.given), 0)
         return Standing(
             source=key.source,
             plan=agreed.asked.plan,

@@ -11,8 +11,8 @@ from opswire.chassis.errors import OpswireError, RejectedError
 from opswire.executor.errors import ToolError, ToolTimeoutError
 from opswire.executor.rules.tools import ToolResult
 
-ENDING_S = 5.0
-"""How long an ended tool may take to clean up behind it, such as killing what it started on a host."""
+ENDING_S = 9.0
+"""How long an ended tool may take to clean up behind it: longer than killing what it started on a host may."""
 
 
 @dataclass(frozen=True, slots=True)
