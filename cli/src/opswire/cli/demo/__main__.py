@@ -19,12 +19,15 @@ from opswire.cli.errors import CommandError
 from opswire.cli.stack import Wishes
 from opswire.cli.state import StateDir
 
+MARKS = ("lock", "people.yaml")
+"""Files by which a state directory is known: the first of a run, and the first of a demo."""
 NEXT = """
 What to try next
   .venv/bin/opswire up --lab                            start the system and the lab, Ctrl-C ends both
   .venv/bin/opswire ask "why is checkout slow on web-01?"
   .venv/bin/opswire ask "cat /etc/motd on web-01"
-  .venv/bin/opswire trace REQUEST_ID                    where every millisecond went
+  .venv/bin/opswire trace REQUEST_ID                    where every millisecond went; of the demo's requests:
+                                                        --state-dir {state_dir}
   docs/how-to/approve-a-change.md                       change a host: keys, approvals, the policy
   .venv/bin/opswire assets import YOUR_INVENTORY        NetBox CSV, Ansible INI or our YAML
   docs/how-to/add-a-message.md                          change the system itself
@@ -66,9 +69,7 @@ def run(state_dir: Path, keep: bool) -> float:
     """Start, play, end; answers the seconds it took."""
     began = time.monotonic()
     state = StateDir(state_dir)
-    if state.path.exists():
-        take_down_if_up(state)
-        shutil.rmtree(state.path)
+    empty(state)
     state.prepare()
     know_approver(state)
     os.environ.setdefault("OPSWIRE_ANCHOR_INTERVAL_S", "1")  # it is a short demo
@@ -86,8 +87,19 @@ def run(state_dir: Path, keep: bool) -> float:
     console.print(
         f"\nAll {demo.asked} requests ended in one outcome each, and every stage table adds up: {took_s:.0f} s."
     )
-    console.print(NEXT)
+    console.print(NEXT.format(state_dir=state_dir), soft_wrap=True, markup=False)
     return took_s
+
+
+def empty(state: StateDir) -> None:
+    """Remove what an earlier demo left. Raises CommandError for a folder that holds anything else."""
+    if not state.path.exists():
+        return
+    is_ours = any((state.path / name).exists() for name in MARKS)
+    if not is_ours and any(state.path.iterdir()):
+        raise CommandError(f"{state.path} is no state directory, and would be emptied", "--state-dir of a new folder")
+    take_down_if_up(state)
+    shutil.rmtree(state.path)
 
 
 def take_down_if_up(state: StateDir) -> None:
