@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -48,6 +49,16 @@ class Asked:
         """What to type to name it."""
         return shown_key(self.source, self.request.request_id)
 
+    @property
+    def seen(self) -> str:
+        """What names all that was read: the digest of the steps; of a later round, that of all that is signed.
+
+        People are asked again about the same steps where a host of theirs has moved.
+        """
+        if self.request.round == 1:
+            return self.digest
+        return hashlib.sha256(statement_of(self, "", "approve")).hexdigest()
+
     def state(self, now_ns: int) -> str:
         """`waiting`, or the reason why nobody is asked any more."""
         if self.decided is not None:
@@ -69,11 +80,11 @@ class Asked:
         return {place: found for place, text in places.items() if (found := odd_characters(text))}
 
     def as_json(self, now_ns: int) -> dict[str, Any]:
-        """Everything of the round, with its state and the digest of the steps as they stand here."""
+        """Everything of the round, with its state and the digest that says that it was read."""
         return {
             "source": self.source,
             **self.request.model_dump(mode="json", exclude_none=True),
-            "digest": self.digest,
+            "digest": self.seen,
             "state": self.state(now_ns),
             "given": [each.model_dump(mode="json", exclude_none=True) for each in self.given],
             "decided": self.decided.model_dump(mode="json", exclude_none=True) if self.decided else None,
@@ -170,10 +181,10 @@ async def watch(bus: Bus) -> AsyncIterator[Asked]:
 
 
 def check_digest(asked: Asked, digest: str) -> None:
-    """Return when the digest, or the first 12 or more characters of it, is that of the plan. Raises UsageError."""
-    if len(digest) < DIGEST_CHARACTERS_MIN or not asked.digest.startswith(digest.lower()):
+    """Return when the digest, or the first 12 or more characters of it, is the round's. Raises UsageError."""
+    if len(digest) < DIGEST_CHARACTERS_MIN or not asked.seen.startswith(digest.lower()):
         raise UsageError(
-            f"the plan of {asked.key} is not {digest}: it is {asked.digest}",
+            f"the plan of {asked.key} is not {digest}: it is {asked.seen}",
             f"read it (opswire approvals show {asked.key}), then give the digest that you read",
         )
 

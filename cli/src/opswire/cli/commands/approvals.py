@@ -176,5 +176,5 @@ def _ask(decision: Decision, asked: Asked) -> None:
 
     steps = len(asked.request.plan.steps)
     verb = "Sign that exactly this may run" if decision == "approve" else "Sign that this may not run"
-    if not typer.confirm(f"{verb} ({steps} step{'s' if steps > 1 else ''}, digest {asked.digest[:12]})?"):
+    if not typer.confirm(f"{verb} ({steps} step{'s' if steps > 1 else ''}, digest {asked.seen[:12]})?"):
         raise CommandError("nothing is signed", f"opswire approvals show {asked.key}")

@@ -92,7 +92,8 @@ def print_asked(console: Console, asked: Asked, now_ns: int) -> None:
         console.print(Text(f"Look closely: {count} characters that hide or look like others, in:", style="bold red"))
         for place, found in odd.items():
             console.print(Text(f"      - {place}: {', '.join(found)}", style="red"))
-    console.print(Text.assemble("digest of these steps: ", (asked.digest, "bold")))
+    what = "these steps" if asked.request.round == 1 else f"round {asked.request.round}"
+    console.print(Text.assemble(f"digest of {what}: ", (asked.seen, "bold")))
 
 
 def _print_step(console: Console, step: Step, total: int, names: dict[str, str]) -> None:
