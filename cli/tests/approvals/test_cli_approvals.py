@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from approval_scene import MINUTE_NS, TARGET, Signer, ask_people, people, round_of, settled, signer, step, store
 from nats.aio.client import Client
+from opswire.cli.approvals import Asked
 from opswire.cli.bus import connected
 from opswire.cli.submission import no_outcome
 from opswire.cli.testing import CommandLine, Result
@@ -36,7 +37,8 @@ async def run(opswire: CommandLine, *arguments: str) -> Result:
 
 
 def signing(who: Signer, asked: ApprovalRequested, *more: str) -> list[str]:
-    return ["--key", str(who.file), "--yes", "--digest", asked.plan.digest, "--wait", "0", *more]
+    digest = Asked("cli", asked, asked.plan.digest).seen
+    return ["--key", str(who.file), "--yes", "--digest", digest, "--wait", "0", *more]
 
 
 async def decide(client: Client, asked: ApprovalRequested, outcome: str) -> None:
