@@ -27,6 +27,12 @@ def test_a_file_in_its_place_is_an_error_with_advice(tmp_path: Path) -> None:
         StateDir(tmp_path / "file").read_run()
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a place where nobody can make a folder")
+def test_a_place_where_no_folder_can_be_made_is_an_error_too() -> None:
+    with pytest.raises(CommandError, match="cannot be used"):
+        StateDir(Path("/proc/opswire-state")).prepare()
+
+
 @pytest.mark.parametrize("text", ["", "{", '{"pid": 1', "[]", '{"pid": 1}'])
 def test_a_record_that_was_cut_short_says_that_nothing_runs(tmp_path: Path, text: str) -> None:
     state = StateDir(tmp_path)

@@ -84,7 +84,7 @@ class StateDir:
 
     def prepare(self) -> None:
         """Create the directory, open to its owner only: it holds keys and tokens."""
-        with _usable(self.path):
+        with _usable(self.path, may_lack=False):
             for folder in (*reversed(self.path.parents), self.path):
                 if not folder.exists():
                     folder.mkdir(mode=0o700)
@@ -171,13 +171,13 @@ class StateDir:
 
 
 @contextlib.contextmanager
-def _usable(path: Path) -> Iterator[None]:
-    """Errors of the state directory as errors of the command; that something is not there yet passes."""
+def _usable(path: Path, may_lack: bool = True) -> Iterator[None]:
+    """Errors of the state directory as errors of the command; with `may_lack` not that something is not there yet."""
     try:
         yield
-    except FileNotFoundError:
-        raise
     except OSError as error:
+        if may_lack and isinstance(error, FileNotFoundError):
+            raise
         advice = "another --state-dir, or make this one yours to write"
         raise CommandError(f"the state directory {path} cannot be used: {error.strerror}", advice) from error
 

@@ -58,7 +58,8 @@ def print_deleted(console: Console, gone: dict[str, Any]) -> None:
 def print_import(console: Console, report: dict[str, Any]) -> None:
     """What was done, and each line of the file that was refused or changed."""
     counts = " · ".join(f"{report.get(key, 0):,} {key}" for key in ("created", "updated", "unchanged"))
-    console.print(Text(f"{counts} · {_total(report, 'rejected'):,} lines refused"))
+    refused = _total(report, "rejected")
+    console.print(Text(f"{counts} · {refused:,} line{'' if refused == 1 else 's'} refused"))
     _print_lines(console, report)
     if report.get("created", 0) + report.get("updated", 0) > _TOLD_LATER_MIN:
         later = "the caches forgot everything; who keeps names of its own hears of each change in the next minutes"

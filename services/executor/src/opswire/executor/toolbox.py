@@ -162,7 +162,7 @@ def main(arguments: Sequence[str]) -> int:
         document: dict[str, Any] = _answer(_parse(arguments), Path(folder) if folder else None)
         status = 0
     except OpswireError as error:
-        advice = "opswire tools check" if isinstance(error, BadCatalogueError) else "opswire tools list"
+        advice = "opswire tools check" if isinstance(error, BadCatalogueError) else "opswire tools list, or show TOOL"
         document, status = {"error": {"message": f"{error.code}: {error}", "advice": advice}}, CANNOT
     print(json.dumps(document, ensure_ascii=False))  # noqa: T201
     return status
