@@ -46,6 +46,13 @@ def at_ns(text: str) -> int:
         ("cli", "dana\u200b.s"),
         ("cli", "\uff44ana.s"),
         ("cli", " dana.s\n"),
+        ("cli", "d\u0430n\u0430.\u0455"),
+        ("portal", "D\u0410N\u0410@example.com"),
+        ("cli", "d\u03b1na.s"),
+        ("cli", "dana.s\u3164"),
+        ("cli", "da\u115fna.s"),
+        ("cli", "CORP\\dana.s"),
+        ("portal", "corp\\dana"),
     ],
 )
 def test_every_way_to_write_a_person_is_that_person(source: str, requester: str) -> None:

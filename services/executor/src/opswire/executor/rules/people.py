@@ -40,6 +40,13 @@ def _public(text: str) -> str:
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 Spelling = Annotated[str, StringConstraints(min_length=1, max_length=256, strip_whitespace=True)]
 RoleName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,63}$")]
+# Letters of Cyrillic and Greek as the Latin ones that they are read as, and letters that nobody can see.
+_LOOKS_LIKE = str.maketrans(
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u04bb\u0501\u051b\u051d\u043a\u043c\u0442\u0432\u043d"
+    "\u03b1\u03b5\u03bf\u03c1\u03c5\u03c7\u03ba\u03b9\u03bd\u03c4\u0131",
+    "aeopcyxijshdqwkmtbhaeopuxkivti",
+    "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0",
+)
 NO_VERSION = "0" * 64
 """The version of a file that is not there."""
 
@@ -161,12 +168,12 @@ def is_same_name(name: str, source: str, requester: str) -> bool:
 
 def _folded(text: str) -> str:
     """What is left of a name when everything is taken away by which one person's name may be written in two ways."""
-    plain = unicodedata.normalize("NFKD", text).casefold()
+    plain = unicodedata.normalize("NFKD", text).casefold().translate(_LOOKS_LIKE)
     kept = (character for character in plain if unicodedata.category(character) not in {"Mn", "Cf", "Cc", "Zs"})
     return re.sub(r"\s+", "", "".join(kept)).removeprefix("@")
 
 
 def _local_part(text: str) -> str:
-    """The name before the last `@` of an address."""
+    """The name before the last `@` of an address, without the domain that stands before a backslash."""
     folded = _folded(text)
-    return folded.rpartition("@")[0] or folded
+    return (folded.rpartition("@")[0] or folded).rpartition("\\")[2]
