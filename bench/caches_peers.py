@@ -107,6 +107,19 @@ async def redis_py(_: str, valkey_url: str) -> Peer:
     return peer
 
 
+async def redis_py_decoded(nats_url: str, valkey_url: str) -> Peer:
+    """A plain GET and its decoding, as whoever wants the value has it."""
+    peer, decode = await redis_py(nats_url, valkey_url), JsonCodec().decode
+    get = peer.shared
+    assert get is not None
+
+    async def read(key: str) -> Any:
+        return decode(await get(key))
+
+    peer.shared = read
+    return peer
+
+
 async def redis_py_client_side(_: str, valkey_url: str) -> Peer:
     """redis-py's own client-side cache; synchronous only."""
     from redis import Redis
@@ -162,6 +175,7 @@ PEERS: dict[str, Callable[[str, str], Awaitable[Peer]]] = {
     "ours": ours,
     "dict": dict_with_ttl,
     "redis-py": redis_py,
+    "redis-py-decoded": redis_py_decoded,
     "redis-py-tracking": redis_py_client_side,
     "cashews": cashews,
     "aiocache": aiocache,
