@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import struct
@@ -30,6 +31,20 @@ class TextCodec:
 
     def decode(self, data: bytes) -> str:
         return data.decode()
+
+
+class Late:
+    """A shared level that answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked, self.answer = asyncio.Event(), asyncio.get_running_loop().create_future()
+
+    def get(self, key: str) -> asyncio.Future[bytes | None]:
+        self.asked.set()
+        return self.answer
+
+    async def set(self, key: str, data: bytes, ttl_s: float) -> None:
+        raise AssertionError(key)
 
 
 class Shared:
@@ -163,3 +178,18 @@ async def test_what_expired_is_a_miss_and_a_clock_set_back_lengthens_a_life_by_o
     assert cache.read_now("b") == "of tomorrow"
     assert cache._entries["b"].expires_s <= time.monotonic() + 60.0
     assert refused(cache) == (0, 0)
+
+
+async def test_what_comes_once_the_cache_may_not_serve_any_more_is_not_kept() -> None:
+    late = Late()
+    cache = Cache("test", TextCodec(), SteadyLog(), late, Metrics(), ttl_s=60.0)  # type: ignore[arg-type]
+
+    async def load() -> tuple[str, list[str]]:
+        return "true", ["a"]
+
+    reading = asyncio.create_task(cache.read("a", load))
+    await late.asked.wait()
+    cache.switch_off("by hand")
+    late.answer.set_result(pack("a", STAMP, 0.0, 60.0, ("a",), b"old"))
+    assert await reading == ("true", "miss")
+    assert cache.statistics().entries == 0

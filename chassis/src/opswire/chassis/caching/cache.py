@@ -181,7 +181,8 @@ class Cache(Holding[ValueT]):
     def _read_bytes(self, key: str, data: bytes, begun_s: float) -> Entry[ValueT] | None:
         """The entry in bytes of the shared level, when it is one of this key and true; `pack` says what it is made of.
 
-        It has to be alive when the read began. In one piece: this is half of a hit without its decoding.
+        It has to be alive, and the lease to hold, when the read began: whatever is acknowledged later began later. In
+        one piece, because this is half of a hit without its decoding.
         """
         counts = self._counts.get(self._family(key)) or self._families.of(key)
         try:
@@ -199,9 +200,7 @@ class Cache(Holding[ValueT]):
             encoded = data[end:-CHECK_BYTES]
             value = self._decode(encoded)
             loaded_s = loaded - self._wall_ahead_s
-            if (
-                loaded_s > begun_s
-            ):  # or a clock was set back, which so lengthens a life by one more time to live at most
+            if loaded_s > begun_s:  # a moment ago, or a clock was set back: one more time to live at most
                 loaded_s = begun_s
             expires_s = loaded_s + ttl_s
             if not begun_s < expires_s:
