@@ -228,11 +228,11 @@ async def decide(bus: Bus, asked: Asked, seed: str, decision: Decision, note: st
     try:
         await send(bus, subject, given, approver)
     except ConflictError as error:
-        return await _said_before(bus, subject, decision, error)
+        return await _said_before(bus, subject, decision, asked.key, error)
     return given
 
 
-async def _said_before(bus: Bus, subject: str, decision: Decision, error: ConflictError) -> ApprovalGiven:
+async def _said_before(bus: Bus, subject: str, decision: Decision, key: str, error: ConflictError) -> ApprovalGiven:
     """The same word again is no conflict, whatever its note and its time."""
     stored = await bus.last(FACTS, subject)
     if stored is None:
@@ -240,7 +240,7 @@ async def _said_before(bus: Bus, subject: str, decision: Decision, error: Confli
     before = ApprovalGiven.from_bytes(stored.body)
     if before.decision != decision:
         said = "approved" if before.decision == "approve" else "denied"
-        raise CommandError(f"this key has {said} it already, and a word stands", "opswire cancel REQUEST_ID") from error
+        raise CommandError(f"this key has {said} it already, and a word stands", f"opswire cancel {key}") from error
     return before
 
 
