@@ -46,6 +46,15 @@ async def test_an_upstreams_headers_do_not_make_a_stored_fact_absent(bus: Bus) -
     assert len([message async for message in bus.everything(FACTS, pattern)]) == 3
 
 
+async def test_more_facts_of_a_request_than_the_broker_answers_for_at_once_are_all_read(bus: Bus) -> None:
+    subject = submitted_subject("pager", "flooded")
+    await bus.store(subject, b"{}", {}, time.monotonic() + PATIENCE_S)
+    words = [f"opswire.v1.pager.flooded.approval.{number}.given.sam" for number in range(1_100)]
+    jetstream = bus.client.jetstream()
+    await asyncio.gather(*(jetstream.publish(word, b"{}") for word in words))
+    assert {fact.subject for fact in await bus.facts("pager", "flooded")} == {subject, *words}
+
+
 def test_headers_that_hide_the_brokers_leave_the_body_readable(client: Client) -> None:
     for sequence in ("garbage", "-1", "²", ""):
         found = _stored(Msg(client, "inbox", "", b"{}", FORGED | {"Nats-Sequence": sequence}))

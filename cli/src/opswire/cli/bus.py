@@ -64,6 +64,10 @@ class Accepted:
     repeated: bool
 
 
+class _TooManySubjectsError(Exception):
+    """The broker answers for 1,024 subjects at a time: anybody who may send approvals can store more on one request."""
+
+
 class ConflictError(CommandError):
     """The request id is taken by a request with other bytes."""
 
@@ -226,8 +230,12 @@ class Bus:
         return found[0] if found else None
 
     async def newest_of_each(self, stream: str, pattern: str) -> list[Stored]:
-        """The newest message of every subject that matches, in the stream's order. 1,024 subjects at most."""
-        return await self._direct(stream, {"multi_last": [pattern]})
+        """The newest message of every subject that matches, in the stream's order."""
+        try:
+            return await self._direct(stream, {"multi_last": [pattern]})
+        except _TooManySubjectsError:
+            newest = {message.subject: message async for message in self.everything(stream, pattern)}
+            return sorted(newest.values(), key=lambda message: message.sequence)
 
     async def everything(self, stream: str, pattern: str, first_sequence: int = 1) -> AsyncIterator[Stored]:
         """Every message that matches, in order, from `first_sequence` to the present end."""
@@ -259,6 +267,8 @@ class Bus:
                 status = _status(message)
                 if status == "503":
                     raise NotRunningError(f"{stream} cannot be read: {NO_ANSWER}", "opswire provision")
+                if status == "413":
+                    raise _TooManySubjectsError
                 if status is not None:
                     return found
                 found.append(_stored(message))
