@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import subprocess
 import time
@@ -12,7 +13,7 @@ from typing import Any
 from opswire.chassis.embedded.process import log_tail
 from opswire.cli.children import answers_at
 from opswire.cli.errors import CommandError, NotRunningError
-from opswire.cli.processes import POLL_S, is_same, memory_of_session_mb, send, wait_gone
+from opswire.cli.processes import POLL_S, is_same, memory_of_session_mb, send, started_at, wait_gone
 from opswire.cli.running import background_arguments, lab_down
 from opswire.cli.stack import Wishes
 from opswire.cli.state import RunRecord, StateDir
@@ -64,9 +65,14 @@ def wait_record(state: StateDir) -> RunRecord:
 
 
 def take_down(state: StateDir) -> list[str]:
-    """End the supervisor and wait; then end what is left of its children. The names of what ran before."""
+    """End the supervisor and wait; then end what is left of its children. The names of what ran before.
+
+    Raises CommandError where the record is there and cannot be read: what runs is then not known.
+    """
     record = state.read_run()
     if record is None:
+        if state.run_file.exists():
+            raise _damaged(state)
         return []
     ran = [child.name for child in record.children if is_same(child.pid, child.started)]
     if send(record.pid, record.started, signal.SIGTERM):
@@ -83,6 +89,21 @@ def take_down(state: StateDir) -> list[str]:
             wait_gone(child.pid, child.started, KILL_TIMEOUT_S)
     state.run_file.unlink(missing_ok=True)
     return ran
+
+
+def _damaged(state: StateDir) -> CommandError:
+    """Names what the rest of the record still names. None of it is ended: another process may have such a pid now."""
+    text = state.run_file.read_text("utf-8", "replace")
+    # As `asdict` wrote it: the supervisor's pid comes first, a child's after its name.
+    named = re.findall(r'^{\s*()"pid": (\d{1,10})\b', text)
+    named += re.findall(r'"name": "([a-z0-9-]{1,40})",\s*"pid": (\d{1,10})\b', text)
+    runs = [f"{name or 'supervisor'} {pid}" for name, pid in named if started_at(int(pid)) is not None]
+    told = f"; of those that it still names there are {', '.join(runs)}" if runs else ""
+    ending = "end these pids, the supervisor first" if runs else "end what runs here (ps -ef | grep opswire)"
+    return CommandError(
+        f"{state.run_file} is damaged, so what runs here is not known{told}",
+        f"{ending}, then remove {state.run_file}",
+    )
 
 
 async def live_status(record: RunRecord) -> list[dict[str, Any]]:
