@@ -19,7 +19,7 @@ from typing import Any
 
 from opswire.chassis.errors import OpswireError
 from opswire.contracts.taxonomy import IntentName
-from opswire.executor.adapters.catalogue_files import CatalogueFiles
+from opswire.executor.adapters.catalogue_files import CatalogueFiles, text_of
 from opswire.executor.adapters.rehearsal import rehearsed
 from opswire.executor.adapters.secrets import secrets_of
 from opswire.executor.errors import BadArgumentError, BadCatalogueError
@@ -64,11 +64,11 @@ def checked(files: Sequence[Path], folder: Path | None) -> dict[str, Any]:
     try:
         if not files:
             return {"tools": len(CatalogueFiles(folder).current), "faults": []}
-        texts = {str(path): path.read_text("utf-8") for path in files}
+        texts = {str(path): text_of(path) for path in files}
         found = read_catalogue({**packaged_texts(), **texts})
     except BadCatalogueError as error:
         return {"tools": 0, "faults": list(error.faults)}
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         return {"tools": 0, "faults": [f"cannot be read: {error}"]}
     return {"tools": sum(found.origins[entry.name] in texts for entry in found), "faults": []}
 

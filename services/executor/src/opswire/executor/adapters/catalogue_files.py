@@ -102,6 +102,14 @@ def _texts_in(folder: Path) -> dict[str, str]:
         paths = sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml"))
         if len(paths) > FILES_MAX:
             raise BadCatalogueError([f"{folder}: holds more than {FILES_MAX} files"])
-        return {str(path): path.read_text("utf-8") for path in paths}
-    except (OSError, UnicodeDecodeError) as error:
+        return {str(path): text_of(path) for path in paths}
+    except OSError as error:
         raise BadCatalogueError([f"{folder}: cannot be read: {error}"]) from error
+
+
+def text_of(path: Path) -> str:
+    """What the file holds. Raises OSError, and BadCatalogueError where it is no UTF-8."""
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadCatalogueError([f"{path}: no UTF-8 text: byte {error.start}"]) from error
