@@ -95,12 +95,12 @@ def test_roles_and_unknown_keys() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("people: [{name: a, keys: [{public: UABC}]}]", "people.1.keys.1.public"),
+        ("people: [{name: a, keys: [{public: UABC}]}]", "people.1 (a).keys.1.public"),
         (f"people: [{{name: a, keys: [{{public: {KEY[:-1]}A}}]}}]", "a character is wrong"),
         (f"people: [{{name: a, keys: [{{public: {KEY}}}]}}, {{name: b, keys: [{{public: {KEY}}}]}}]", "both a and b"),
         ("people: [{name: dana}, {name: kim, aliases: [DANA]}]", "names both dana and kim"),
         ("people: [{name: dana}, {name: dana}]", "the same name"),
-        ("people: [{name: dana, role: [operator]}]", "people.1.role"),
+        ("people: [{name: dana, role: [operator]}]", "people.1 (dana).role"),
         ("people: [{name: dana}]\npeople: []", "given twice"),
         ("people: [&a {name: dana}, *a]", "aliases are not taken"),
         (f"people: [{{name: a, keys: [{{public: {KEY}, valid_until: 2026-07-01T00:00:00}}]}}]", "with its zone"),

@@ -155,7 +155,7 @@ def test_reading_a_file_with_odd_characters_is_no_change() -> None:
         (b"\xff", "UTF-8"),
         (b"roles: [", "line"),
         (GRANTS_ALL + b"grants: []\n", "given twice"),
-        (GRANTS_ALL.replace(b"when: {}", b"when: {risk_at_least: LOW}"), "grants.1.when.risk_at_least"),
+        (GRANTS_ALL.replace(b"when: {}", b"when: {risk_at_least: LOW}"), "grants.1 (everything).when.risk_at_least"),
         (GRANTS_ALL.replace(b"when: {}", b"when: {risk_at_most: SOME}"), "risk_at_most"),
         (GRANTS_ALL.replace(b"when: {}", b"when: {effects: []}"), "empty list"),
         (GRANTS_ALL.replace(b"when: {}", b"when: {inside: [night]}"), "no window 'night'"),

@@ -35,10 +35,11 @@ def read_yaml(content: bytes, model: type[ModelT]) -> ModelT:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"no UTF-8 text: byte {error.start}") from error
+    document = document_of(text)
     try:
-        return model.model_validate(document_of(text))
+        return model.model_validate(document)
     except ValidationError as error:
-        raise ValueError(_sentence(error)) from error
+        raise ValueError(_sentence(error, document)) from error
 
 
 def document_of(text: str) -> Any:
@@ -54,13 +55,22 @@ def document_of(text: str) -> Any:
         raise ValueError(f"no YAML that is taken here: {' '.join(str(error).split())[:300]}") from error
 
 
-def _sentence(error: ValidationError) -> str:
+def _sentence(error: ValidationError, document: Any) -> str:
     faults = error.errors(include_url=False, include_input=False)
-    told = [f"{_place(fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}" for fault in faults[:3]]
+    told = [f"{_place(fault['loc'], document)}: {fault['msg'].removeprefix('Value error, ')}" for fault in faults[:3]]
     more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
     return "; ".join(told) + more
 
 
-def _place(location: tuple[int | str, ...]) -> str:
-    """`rules.3.when.risk_at_least`: items counted from one, as people count."""
-    return ".".join(str(part + 1) if isinstance(part, int) else part for part in location) or "the file"
+def _place(location: tuple[int | str, ...], document: Any) -> str:
+    """`rules.3.when`; `rules.3 (night-watch).when` where the item has a name. Items counted from one, as people do."""
+    parts = []
+    for part in location:
+        try:
+            document = document[part]
+        except (LookupError, TypeError):
+            document = None  # what is missing, or a place that the document spells otherwise
+        name = document.get("name") if isinstance(part, int) and isinstance(document, dict) else None
+        shown = f" ({ascii(name)[1:-1][:64]})" if isinstance(name, str) and name else ""
+        parts.append(f"{part + 1 if isinstance(part, int) else part}{shown}")
+    return ".".join(parts) or "the file"
