@@ -251,6 +251,12 @@ async def test_entries_are_listed_shown_and_exported(scene: Scene) -> None:
     exported = await asyncio.to_thread(run, "export")
     lines = [json.loads(line) for line in exported.out.splitlines()]
     assert [line["sequence"] for line in lines] == list(range(1, COUNT + 1))
+    file = scene.directory.parent / "trail.jsonl"
+    written = await asyncio.to_thread(run, "export", "--to", str(file), "--json")
+    assert written.json == {"path": str(file), "entries": COUNT}
+    assert (file.read_text(), file.stat().st_mode & 0o777) == (exported.out, 0o600)
+    nowhere = await asyncio.to_thread(run, "export", "--to", str(file / "below"))
+    assert (nowhere.status, "cannot be written" in nowhere.err) == (1, True)
     assert "Nothing is lost" in (await asyncio.to_thread(run, "accept-loss", "--reason", "none")).out
     wrong = await asyncio.to_thread(run, "verify", "--anchors", str(scene.directory / "none"))
     assert (wrong.status, "no directory" in wrong.err) == (2, True)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import orjson
 from nats.errors import Error as NatsError
@@ -110,6 +113,40 @@ def audit_directory(state_dir: Path, given: Path | None) -> Path:
     if given is not None and not given.is_dir():
         raise UsageError(f"there is no directory {given}", ADVICE_DIRECTORY)
     return given or state_dir / "audit"
+
+
+@contextmanager
+def lines_to(path: Path | None) -> Iterator[Callable[[object], None]]:
+    """Writes each value as a line of JSON to the file, which its owner alone can read, or to standard output.
+
+    Raises CommandError where the file cannot be written.
+    """
+
+    if path is None:
+        yield lambda value: _write(sys.stdout, value)
+        return
+    with _cannot_be_written(path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    # By the line: a full disk shows in the line that met it.
+    with os.fdopen(descriptor, "w", encoding="utf-8", buffering=1) as file:
+
+        def write(value: object) -> None:
+            with _cannot_be_written(path):
+                _write(file, value)
+
+        yield write
+
+
+def _write(file: TextIO, value: object) -> None:
+    file.write(json.dumps(value, separators=(",", ":")) + "\n")
+
+
+@contextmanager
+def _cannot_be_written(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}", "another --to FILE") from error
 
 
 @asynccontextmanager

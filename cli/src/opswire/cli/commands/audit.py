@@ -64,22 +64,32 @@ def show_request(
 @app.command("export")
 def export(
     first: Annotated[int, typer.Option("--from", min=1, help="The first record to write.")] = 1,
+    to: Annotated[Path | None, typer.Option("--to", help="A file, instead of standard output.", dir_okay=False)] = None,
     state_dir: StateDir = STATE_DIR_DEFAULT,
     as_json: Json = False,
 ) -> None:
-    """Every entry as a line of JSON on standard output, fit for another program to recompute."""
+    """Every entry as a line of JSON on standard output or in a file, fit for another program to recompute.
+
+    With --to and --json: where they are and how many.
+    """
     with reporting(as_json):
-        import json
-        import sys
+        from opswire.cli.audit import lines_to, trail_at
+        from opswire.cli.views.plain import counted
 
-        from opswire.cli.audit import trail_at
-
-        async def work() -> None:
+        async def work() -> int:
             async with trail_at(broker_at(state_dir)) as trail:
-                async for one in trail.entries(first):
-                    sys.stdout.write(json.dumps(one.as_json(), separators=(",", ":")) + "\n")
+                with lines_to(to) as write:
+                    count = 0
+                    async for one in trail.entries(first):
+                        write(one.as_json())
+                        count += 1
+                    return count
 
-        run(work())
+        count = run(work())
+        if to is not None and as_json:
+            write_json({"path": str(to), "entries": count})
+        elif to is not None:
+            terminal().print(f"Written: {counted(count, 'entry', 'entries')} to {to}", markup=False)
 
 
 @app.command("verify")
