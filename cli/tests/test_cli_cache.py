@@ -141,6 +141,19 @@ def test_a_key_is_shown_whole_and_harmless() -> None:
     assert "i-1 did not answer" in out
 
 
+def test_a_narrow_terminal_shows_the_key_beneath_what_is_short() -> None:
+    key = {"cache": "context", "holder_id": "assets-1", "hits": 3, "age_s": 2.0, "bytes": 900, "tags": ["name:web-01"]}
+    console = Console(width=80, soft_wrap=True, force_terminal=True, color_system=None)
+    with console.capture() as capture:
+        print_keys(console, {"keys": [key | {"key": "x" * 60}], "is_cut": False, "silent": []})
+    assert capture.get().splitlines() == [
+        "cache    process   hits  age   size",
+        "context  assets-1     3  2 s  900 B",
+        f"    key {'x' * 60}",
+        "    tags name:web-01",
+    ]
+
+
 def test_who_was_late_is_named() -> None:
     holder = {"holder_id": "intent-1", "service": "intent"}
     done = {

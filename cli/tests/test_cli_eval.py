@@ -47,7 +47,7 @@ def test_our_own_set_is_measured_and_a_run_is_compared_with_an_earlier_one(
     (tmp_path / "earlier.json").write_text(first.out)
     again = opswire.run("eval", "intents", "--against", str(tmp_path / "earlier.json"))
     assert again.status == 0, again.err
-    assert f"{report['n']} requests of the project's own set" in again.out
+    assert f"{report['n']:,} requests of the project's own set" in again.out
     assert "intent, strict" in again.out
     assert "0 became right, 0 became wrong" in again.out
     assert "training" not in again.err

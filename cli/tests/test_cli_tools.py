@@ -126,3 +126,18 @@ def test_what_cannot_be_tried_is_said(arguments: list[str], said: str) -> None:
     status, output = run("try", *arguments)
     assert status == 2
     assert said in " ".join(output.split())
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    """Alone and among those of a folder."""
+    file = tmp_path / "shop.yaml"
+    file.write_bytes(b"catalogue: 1\nowner: caf\xe9\n")
+    for arguments in ([str(file)], ["--dir", str(tmp_path)]):
+        status, output = run("check", *arguments, "--json")
+        assert (status, json.loads(output)["faults"]) == (1, [f"{file}: no UTF-8 text: byte 23"])
+
+
+def test_one_tool_is_one_tool(tmp_path: Path) -> None:
+    (tmp_path / "shop.yaml").write_text(TEAM)
+    status, output = run("check", str(tmp_path / "shop.yaml"))
+    assert (status, output.strip()) == (0, "The catalogue holds; 1 tool.")

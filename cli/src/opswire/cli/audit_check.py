@@ -15,6 +15,7 @@ from typing import Any
 from opswire.chassis.anchors import Anchor, read_anchors
 from opswire.chassis.high_water import ACCEPTED_FILE, Loss, read_losses
 from opswire.chassis.stream_reader import StoredMessage
+from opswire.cli.views.plain import counted
 from opswire.contracts.audit_recorded import AuditEntry, AuditRecorded
 from opswire.contracts.audit_recorded.chain import BEGINNING, LOSS_ACCEPTED_SUBJECT, hash_of
 from opswire.contracts.audit_recorded.sources import KEPT_WHOLE, SOURCES, observe
@@ -263,7 +264,7 @@ class _Source:
             waiting += 1
         if first is None:
             return
-        self._report.notes.append(f"{waiting} messages of {self._stream} are not recorded yet")
+        self._report.notes.append(f"not recorded yet: {counted(waiting, 'message')} of {self._stream}")
         if time.time_ns() - first.stored_ns > UNRECORDED_NS_MAX:
             sentence = f"{self._stream} {first.sequence} is five minutes old and not recorded: does an executor run?"
             self._report.add(Finding("not_recorded", sentence, self._stream, first.sequence))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from opswire.cli.state import RunRecord, StateDir
+from opswire.cli.views.plain import counted
 from opswire.ledger import store
 
 Verdict = Literal["ok", "note", "wrong"]
@@ -193,7 +194,7 @@ async def parked(_: StateDir, record: RunRecord | None) -> list[Finding]:
         info = await bus.api(f"STREAM.INFO.{PARKED}")
     count = info.get("state", {}).get("messages", 0)
     if count:
-        return [Finding("parked", "note", f"{count} messages could not be handled", "opswire parked list")]
+        return [Finding("parked", "note", f"{counted(count, 'message')} could not be handled", "opswire parked list")]
     return [Finding("parked", "ok", "nothing is parked")]
 
 
@@ -206,7 +207,7 @@ async def traces(state: StateDir, _: RunRecord | None) -> list[Finding]:
     except store.StoreError as error:
         advice = f"opswire down, then remove {state.trace_store}: only traces are lost"
         return [Finding("traces", "wrong", str(error), advice)]
-    return [Finding("traces", "ok", f"{count} spans")]
+    return [Finding("traces", "ok", counted(count, "span"))]
 
 
 CHECKS: tuple[Check, ...] = (

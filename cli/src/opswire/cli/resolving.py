@@ -82,7 +82,7 @@ async def _settled(bus: Bus, subject: str) -> str:
     if stored is None:
         return "by somebody"
     before = ResolutionRecorded.from_bytes(stored.body)
-    return f"step {before.number} {before.found}, says {before.person}"
+    return f"step {before.number} {before.found}, says {before.person[:8]}…"
 
 
 def signatures_of(facts: list[Stored], source: str, environment: dict[str, str]) -> dict[int, dict[str, Any]]:

@@ -173,8 +173,9 @@ def _check_consent(yes: bool, digest: str | None, as_json: bool) -> None:
 
 def _ask(decision: Decision, asked: Asked) -> None:
     from opswire.cli.errors import CommandError
+    from opswire.cli.views.plain import counted
 
-    steps = len(asked.request.plan.steps)
+    steps = counted(len(asked.request.plan.steps), "step")
     verb = "Sign that exactly this may run" if decision == "approve" else "Sign that this may not run"
-    if not typer.confirm(f"{verb} ({steps} step{'s' if steps > 1 else ''}, digest {asked.seen[:12]})?"):
+    if not typer.confirm(f"{verb} ({steps}, digest {asked.seen[:12]})?"):
         raise CommandError("nothing is signed", f"opswire approvals show {asked.key}")

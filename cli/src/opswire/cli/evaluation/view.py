@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from opswire.cli.evaluation.spent_view import latency, print_spent, print_spent_changes
-from opswire.cli.views.plain import harmless
+from opswire.cli.views.plain import counted, harmless
 from rich.table import Table
 from rich.text import Text
 
@@ -50,7 +50,7 @@ def print_report(console: Console, found: dict[str, Any]) -> None:
 
 
 def _print_head(console: Console, found: dict[str, Any]) -> None:
-    head = f"{found['n']} requests of {harmless(found['set'])}, {found['tier']} tier"
+    head = f"{counted(found['n'], 'request')} of {harmless(found['set'])}, {found['tier']} tier"
     made_with = [] if found["classifier_digest"] is None else [f"classifier {found['classifier_digest'][:12]}"]
     if found["model"] is not None:
         model = found["model"]

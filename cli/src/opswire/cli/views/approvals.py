@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from opswire.cli.approvals import Asked
+from opswire.cli.views.plain import counted
 from opswire.cli.views.visible import visible
 from opswire.contracts.approval_decided import ApprovalDecided
 from opswire.contracts.plan_made import Call, Step
@@ -53,8 +54,7 @@ def line(asked: Asked, now_ns: int) -> Text:
     if state == "waiting":
         told.append(f", {left(request.expires_ns, now_ns)} left")
     told.append(f"; needs {request.people_needed} {request.role}, {len(asked.given)} signed so far")
-    steps, plural = len(request.plan.steps), "" if changes == 1 else "s"
-    told.append(f"; {steps} step{'' if steps == 1 else 's'}, {changes} change{plural}\n    ")
+    told.append(f"; {counted(len(request.plan.steps), 'step')}, {counted(changes, 'change')}\n    ")
     told.append_text(visible(f"{request.requester.id} ({request.requester.kind.value})")).append(": ")
     return told.append_text(visible(request.text[:LISTED_CHARACTERS_MAX].replace("\n", " ")))
 

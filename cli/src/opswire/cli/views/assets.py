@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from opswire.cli.views.plain import harmless
+from opswire.cli.views.plain import counted, harmless
 from rich.table import Table
 from rich.text import Text
 
@@ -59,7 +59,7 @@ def print_import(console: Console, report: dict[str, Any]) -> None:
     """What was done, and each line of the file that was refused or changed."""
     counts = " · ".join(f"{report.get(key, 0):,} {key}" for key in ("created", "updated", "unchanged"))
     refused = _total(report, "rejected")
-    console.print(Text(f"{counts} · {refused:,} line{'' if refused == 1 else 's'} refused"))
+    console.print(Text(f"{counts} · {counted(refused, 'line')} refused"))
     _print_lines(console, report)
     if report.get("created", 0) + report.get("updated", 0) > _TOLD_LATER_MIN:
         later = "the caches forgot everything; who keeps names of its own hears of each change in the next minutes"

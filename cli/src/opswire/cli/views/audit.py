@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from opswire.cli.audit import Recorded
 from opswire.cli.audit_check import Report
 from opswire.cli.facts import clock
-from opswire.cli.views.plain import harmless
-from rich.table import Table
+from opswire.cli.views.plain import counted, harmless
+from opswire.cli.views.rows import Rows
 from rich.text import Text
 
 if TYPE_CHECKING:
@@ -22,23 +22,21 @@ def print_entries(console: Console, found: list[Recorded], told_already: str = "
     if not found:
         console.print("Nothing is recorded yet.")
         return
-    table = Table(box=None, pad_edge=False)
-    for title in ("entry", "stored", "who", "what", "place", "hash"):
-        table.add_column(title, overflow="fold")
+    rows = []
     for one in found:
         entry = one.entry
         place = f"{entry.stream} {entry.sequence}"
         what = entry.subject.removeprefix(told_already)
         cells = (str(entry.number), clock(entry.at_ns), entry.actor, what, place, entry.hash[:HASH_CHARACTERS])
-        table.add_row(*(Text(harmless(cell)) for cell in cells))
-    console.print(table)
+        rows.append([Text(harmless(cell)) for cell in cells])
+    console.print(Rows(("entry", "stored", "who", "what", "place", "hash"), rows, frozenset({"who", "what"})))
 
 
 def print_report(console: Console, report: Report) -> None:
     """What was looked at, what is wrong, and what to know besides."""
     looked = (
-        f"{report.entries} entries in {report.records} records, {report.compared} compared with what is stored, "
-        f"{report.anchors} anchors"
+        f"{counted(report.entries, 'entry', 'entries')} in {counted(report.records, 'record')}, "
+        f"{report.compared:,} compared with what is stored, {counted(report.anchors, 'anchor')}"
     )
     console.print(Text(looked, style="dim"))
     for note in report.notes:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from opswire.cli.views.plain import harmless
+from opswire.cli.views.plain import counted, harmless
+from opswire.cli.views.rows import Rows
 from rich.table import Table
 from rich.text import Text
 
@@ -47,13 +48,13 @@ def print_statistics(console: Console, found: dict[str, Any]) -> None:
 
 def print_keys(console: Console, found: dict[str, Any]) -> None:
     """A line a key."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("cache", "process", "hits", "age", "size", "key", "tags"):
-        table.add_column(column, no_wrap=True, overflow="ellipsis")
+    rows = []
     for key in found["keys"]:
         cells = [key["cache"], key["holder_id"], str(key["hits"]), f"{key['age_s']:.0f} s", _size(key["bytes"])]
-        table.add_row(*(Text(harmless(cell)) for cell in (*cells, key["key"], ", ".join(key["tags"]))))
-    _print_whole(console, table, "No key in memory matches.")
+        rows.append([Text(harmless(cell)) for cell in (*cells, key["key"], ", ".join(key["tags"]))])
+    columns = ("cache", "process", "hits", "age", "size", "key", "tags")
+    right, below = frozenset({"hits", "age", "size"}), frozenset({"key", "tags"})
+    console.print(Rows(columns, rows, below, right) if rows else "No key in memory matches.")
     if found["is_cut"]:
         console.print(Text("There are more: raise --limit, or name a --tag or --cache.", style="dim"))
     for holder in found["silent"]:
@@ -63,7 +64,7 @@ def print_keys(console: Console, found: dict[str, Any]) -> None:
 def print_invalidation(console: Console, found: dict[str, Any]) -> None:
     """One sentence, and who did not answer."""
     count = len(found["holders"])
-    told = f"{count} process{'' if count == 1 else 'es'}" if found["by"] == "holders" else "the end of the read lease"
+    told = f"{counted(count, 'process', 'processes')}" if found["by"] == "holders" else "the end of the read lease"
     console.print(Text(f"No process serves it any longer: known from {told} after {found['took_ms']:.1f} ms."))
     console.print(Text(f"tags: {harmless(', '.join(found['tags']))}", style="dim"))
     for holder in found["late"]:
@@ -77,7 +78,7 @@ def print_invalidation(console: Console, found: dict[str, Any]) -> None:
 def print_warming(console: Console, found: dict[str, Any]) -> None:
     """How far it is."""
     failed = f" · {found['failed']:,} did not complete" if found["failed"] else ""
-    console.print(Text(f"{found['state']}: {found['done']:,} of {found['total']:,} requests{failed}"))
+    console.print(Text(f"{found['state']}: {found['done']:,} of {counted(found['total'], 'request')}{failed}"))
     if found["last_error"]:
         console.print(Text(harmless(found["last_error"]), style="yellow"))
 
@@ -88,13 +89,15 @@ def print_canary(console: Console, found: dict[str, Any]) -> None:
         console.print("The canary is on and has no round behind it yet.")
     else:
         times = f"median {_ms(found['median_s'])}, p99 {_ms(found['p99_s'])}, last {_ms(found['last_s'])}"
-        console.print(Text(f"{found['rounds']:,} rounds in the last day: {times} until nobody served the old value."))
+        rounds = counted(found["rounds"], "round")
+        console.print(Text(f"{rounds} in the last day: {times} until nobody served the old value."))
     stale = found["stale_reads"]
-    verdict = f"{stale:,} reads answered the old value after the acknowledgement." if stale else "No stale read."
+    reads = counted(stale, "read")
+    verdict = f"{reads} answered the old value after the acknowledgement." if stale else "No stale read."
     console.print(Text(verdict, style="bold red" if stale else "green"))
     if found["failed"]:
         error = f": {harmless(found['last_error'])}" if found["last_error"] else ""
-        console.print(Text(f"{found['failed']:,} rounds failed{error}", style="yellow"))
+        console.print(Text(f"{counted(found['failed'], 'round')} failed{error}", style="yellow"))
 
 
 def _print_whole(console: Console, table: Table, otherwise: str) -> None:

@@ -10,7 +10,7 @@ from opswire.cli.bus import Stored
 from opswire.cli.facts import body_of, clock, fact_name
 from opswire.cli.parking import Parked
 from opswire.cli.values import shown_key
-from opswire.cli.views.plain import harmless
+from opswire.cli.views.plain import counted, harmless
 from rich.table import Table
 from rich.text import Text
 
@@ -71,7 +71,7 @@ def _gist(name: str, body: Any) -> str:
                 return f"{intent['name']} {intent['confidence']:.2f} by {intent['source']}, risk {intent['risk']}"
             case "context":
                 names = ", ".join(asset["name"] for asset in body.get("assets", []))
-                return _short(f"{body['total']} assets {body['selection']}{f': {names}' if names else ''}")
+                return _short(f"{counted(body['total'], 'asset')} {body['selection']}{f': {names}' if names else ''}")
             case "plan":
                 return _short(", ".join(step["tool"] for step in body["steps"]) or "no steps")
             case "cancel":
@@ -105,7 +105,7 @@ def _step_gist(what: str, body: Any) -> str:
     if what == "claimed":
         return f"run {body['run_id'][:8]} of {body['executor']}, until {clock(body['deadline_ns'])}"
     if what == "resolved":
-        return f"settled: {body['found'].replace('_', ' ')}, says {body['person']}: {body['note']}"
+        return f"settled: {body['found'].replace('_', ' ')}, says {body['person'][:8]}…: {body['note']}"
     verified = f", verified: {body['verification']['status']}" if body.get("verification") else ""
     return f"{body['status']}{verified} {body.get('code') or ''} {body.get('detail', '')}".rstrip()
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from opswire.cli.views.plain import harmless
+from opswire.cli.views.plain import counted, harmless
+from opswire.cli.views.rows import Rows
 from opswire.ledger.many.common import Common
 from opswire.ledger.many.difference import MIX, Difference, Part
 from opswire.ledger.many.slo import TargetState
@@ -63,28 +64,29 @@ def render_difference(found: Difference, before: str, after: str) -> RenderableT
 def render_targets(states: Sequence[TargetState]) -> RenderableType:
     """A line a target; what burns first."""
     windows = [f"burn {burn.window}" for burn in states[0].burns] if states else []
-    rows: list[list[str | Text]] = []
+    rows: list[list[Text]] = []
     for state in states:
         target = state.target
-        words: list[str | Text] = [
-            Text(harmless(target.name)),
-            Text(harmless(target.route)),
+        words = [
+            harmless(target.name),
+            harmless(target.route),
             "-" if state.good_share is None else f"{100 * state.good_share:.2f} %",
             f"{100 * target.objective:g} % in {target.latency_ms:g} ms",
             f"{state.requests:,.0f}",
             f"{state.bad:,.0f}",
             "-" if state.budget_left is None else f"{100 * state.budget_left:.1f} %",
             *("-" if burn.rate is None else f"{burn.rate:.1f}" for burn in state.burns),
-            Text(state.verdict, style=_VERDICT_STYLES[state.verdict]),
         ]
-        rows.append(words)
+        rows.append([*(Text(word) for word in words), Text(state.verdict, style=_VERDICT_STYLES[state.verdict])])
     columns = ["target", "route", "good", "wanted", "n", "bad", "budget left", *windows, "verdict"]
+    below = frozenset({"wanted", "budget left", *windows})
+    table = Rows(columns, rows, below, right=frozenset(columns[2:]), header_style="dim")
     legend = "Burn 1 uses the budget up in exactly its window. page: 14.4 over 1h and 5m; ticket: 6 over 6h and 30m."
-    return Group(_figures(columns, rows), Text(legend, style="dim"))
+    return Group(table, Text(legend, style="dim"))
 
 
 def _head(table: StageTable, title: str) -> Text:
-    head = Text.assemble(("latency", "bold"), f"  {title}  ", (f"{table.requests:,} requests", "bold"))
+    head = Text.assemble(("latency", "bold"), f"  {title}  ", (counted(table.requests, "request"), "bold"))
     head.append(f"  mean {_ms(table.mean_ns)} ms")
     if table.e2e_ns is not None:
         head.append("  P50 {}  P95 {}  P99 {}".format(*(_ms(ns) for ns in table.e2e_ns)))

@@ -22,3 +22,8 @@ def harmless(text: str) -> str:
 def one_line(text: str) -> str:
     """The same in one line: a span's name must not be able to move the cursor."""
     return " ".join(harmless(text).split())
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """`1 tool`, `2 tools`, `1,000 tools`; `many` where an s does not make it."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from opswire.cli.views.plain import counted
 from opswire.cli.views.visible import visible
 from rich.text import Text
 
@@ -46,7 +47,7 @@ def print_policy(console: Console, found: dict[str, Any]) -> None:
         console.print(Text("otherwise ", "bold").append(f"{outcome_of(policy['otherwise'])}"))
     console.print(Text("people", "bold"))
     for person in found["people"]:
-        keys = f"{len(person['keys'])} key{'' if len(person['keys']) == 1 else 's'}"
+        keys = counted(len(person["keys"]), "key")
         console.print(Text("  ").append_text(visible(person["name"])).append(f": {', '.join(person['roles'])}; {keys}"))
     print_check(console, found)
 

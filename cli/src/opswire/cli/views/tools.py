@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from opswire.cli.views.plain import counted
 from opswire.cli.views.visible import visible
 from rich.table import Table
 from rich.text import Text
@@ -25,7 +26,7 @@ def print_tools(console: Console, found: dict[str, Any]) -> None:
         effect = Text(tool["effect"], COLOURS.get(tool["effect"], ""))
         table.add_row(visible(tool["name"]), effect, tool["risk"], visible(tool["does"]))
     console.print(table)
-    console.print(Text(f"{len(found['tools'])} tools.", "dim"))
+    console.print(Text(f"{counted(len(found['tools']), 'tool')}.", "dim"))
 
 
 def print_tool(console: Console, found: dict[str, Any]) -> None:
@@ -57,7 +58,7 @@ def print_check(console: Console, found: dict[str, Any]) -> None:
     for fault in found["faults"]:
         console.print(Text("fault: ", "bold red").append_text(visible(fault)))
     if not found["faults"]:
-        console.print(Text(f"The catalogue holds; {found['tools']} tools.", "green"))
+        console.print(Text(f"The catalogue holds; {counted(found['tools'], 'tool')}.", "green"))
 
 
 def print_offered(console: Console, found: dict[str, Any]) -> None:
