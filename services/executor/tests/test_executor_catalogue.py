@@ -247,7 +247,7 @@ def test_a_folder_that_is_not_there_or_broken_stops_the_start(tmp_path: Path) ->
     with pytest.raises(BadCatalogueError, match="cannot be read"):
         CatalogueFiles(tmp_path / "none", plugins={})
     (tmp_path / "x.yaml").write_bytes(b"\xff")
-    with pytest.raises(BadCatalogueError, match="x.yaml: no UTF-8 text"):
+    with pytest.raises(BadCatalogueError, match=r"x\.yaml: no UTF-8 text"):
         CatalogueFiles(tmp_path, plugins={})
 
 
