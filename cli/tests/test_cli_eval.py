@@ -58,7 +58,7 @@ def test_a_file_is_measured_and_what_it_holds_cannot_act_on_the_terminal(opswire
     file.write_text(json.dumps(ROW) + "\n")
     found = opswire.run("eval", "intents", str(file), "--threshold", "0.3", timeout_s=120)
     assert found.status == 0, found.err
-    assert "1 requests of" in found.out
+    assert "1 request of" in found.out
     assert "at confidence 0.30" in found.out
     assert "risk MEDIUM for CRITICAL" in found.out
     assert "\x1b" not in found.out
