@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import time
@@ -30,6 +31,8 @@ from opswire.chassis.wire import WireClient
 from opswire.contracts.routes import FACTS
 
 Connect = Callable[..., Awaitable[WireClient]]
+BOTH = 4
+"""Questions of two checks: where the stream ends, and what it holds at the mark."""
 
 
 class Writer:
@@ -77,6 +80,32 @@ async def test_a_mark_that_rises_while_the_stream_is_asked_is_no_loss(nats_serve
     high_water.saw(FACTS, stored.seq)
     await guard.check()
     assert (guard.state, len(answers)) == ("ok", 1)
+    await client.close()
+
+
+async def test_a_loss_that_another_check_adopts_meanwhile_is_none_for_this_one(
+    nats_server: NatsServer, tmp_path: Path
+) -> None:
+    """The audit trail checks beside the changes: who comes second judges by the mark that the first went back to."""
+    client = await nats.connect(nats_server.url)
+    both_asked, asked = asyncio.Event(), 0
+
+    async def ask(subject: str, body: object) -> dict[str, Any]:
+        nonlocal asked
+        reply = await client.request(subject, orjson.dumps(body), timeout=5)
+        asked += 1
+        if asked >= BOTH:
+            both_asked.set()
+        await both_asked.wait()
+        answer: dict[str, Any] = orjson.loads(reply.data)
+        return answer
+
+    high_water = HighWater(tmp_path)
+    high_water.saw(FACTS, 9, 1_000_000_000)
+    high_water.accept(FACTS, Mark(0), "dana", "an old disk")
+    guard = StreamGuard(ask, high_water)
+    await asyncio.gather(guard.check(), guard.check())
+    assert (guard.state, high_water.mark(FACTS)) == ("ok", Mark(0))
     await client.close()
 
 

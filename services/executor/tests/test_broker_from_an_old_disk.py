@@ -92,7 +92,8 @@ async def test_changes_stop_and_reads_go_on_until_the_loss_is_accepted(
                 assert not (ssh_host.root / "done").exists()
                 assert (await finish_of(scene, read)).status == "completed"
                 assert "OPSWIRE_FACTS" in await asyncio.to_thread(accept_loss, tmp_path / "state", server.url)
-                assert (await finish_of(scene, change)).status == "completed"
+                again = await finish_of(scene, change)
+                assert (again.status, again.reason) == ("completed", None), again
                 assert (ssh_host.root / "done").exists()
             finally:
                 await asyncio.to_thread(executor.stop)

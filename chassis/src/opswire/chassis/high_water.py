@@ -147,6 +147,13 @@ class HighWater:
             self.keep()
             raise StreamBehindError(f"{sentence}: {ADVICE}")
 
+    def has_gone_back(self, stream: str, place: Place) -> bool:
+        """Whether a loss was adopted since the stream was asked: the answer is about a mark that is none any more."""
+        mark = self._marks.get(stream)
+        return (
+            place.mark is not None and mark != place.mark and mark is not None and mark.sequence <= place.mark.sequence
+        )
+
     def missing(self, stream: str, place: Place) -> str:
         """What is wrong, as the beginning of a sentence; empty when all is well."""
         if self._unreadable:

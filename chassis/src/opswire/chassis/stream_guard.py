@@ -32,6 +32,8 @@ class StreamGuard:
         places = await asyncio.gather(*(self.place(stream) for stream in streams))
         try:
             for stream, place in zip(streams, places, strict=True):
+                while self.high_water.has_gone_back(stream, place):  # another check adopted a loss meanwhile
+                    place = await self.place(stream)
                 self.high_water.check(stream, place)
         except StreamBehindError as error:
             self.state = str(error)
