@@ -20,19 +20,12 @@ from opswire.chassis.errors import RetryableError
 from opswire.chassis.metrics import Metrics
 from opswire.chassis.provision import provision
 from opswire.chassis.settings import ServiceSettings
+from opswire.chassis.testing.cache_parts import TextCodec
 from opswire.chassis.testing.upstream import Upstream
 from opswire.chassis.testing.waiting import one_turn, until
 from opswire.contracts.caches_invalidated import CachesInvalidated
 from opswire.contracts.routes import CACHES_INVALIDATED, CHANGES
 from redis.asyncio import Redis
-
-
-class TextCodec:
-    def encode(self, value: str) -> bytes:
-        return value.encode()
-
-    def decode(self, data: bytes) -> str:
-        return data.decode()
 
 
 class Holder:

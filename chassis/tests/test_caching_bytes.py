@@ -18,19 +18,12 @@ from opswire.chassis.caching.stamp import Stamp
 from opswire.chassis.caching.valkey import Valkey
 from opswire.chassis.embedded.valkey_server import ValkeyServer
 from opswire.chassis.metrics import Metrics
+from opswire.chassis.testing.cache_parts import TextCodec
 from opswire.chassis.testing.steady_log import SteadyLog
 from opswire.chassis.testing.waiting import until
 from redis.asyncio import Redis
 
 STAMP = SteadyLog.stamp
-
-
-class TextCodec:
-    def encode(self, value: str) -> bytes:
-        return value.encode()
-
-    def decode(self, data: bytes) -> str:
-        return data.decode()
 
 
 class Late:

@@ -22,6 +22,7 @@ from opswire.chassis.metrics import Metrics
 from opswire.chassis.settings import ServiceSettings
 from opswire.chassis.stages import Stage
 from opswire.chassis.telemetry import current_span, span
+from opswire.chassis.testing.cache_parts import TextCodec
 from opswire.chassis.testing.steady_log import SteadyLog
 from opswire.chassis.testing.upstream import Upstream
 from opswire.chassis.testing.waiting import one_turn, until
@@ -29,14 +30,6 @@ from opswire.contracts.cache_keys_asked import CacheKeysAsked
 from opswire.contracts.cache_keys_told import CacheKeysTold
 from opswire.contracts.cache_statistics_reported import CacheStatisticsReported
 from opswire.contracts.routes import CACHE_KEYS_ASKED, CACHE_KEYS_TOLD, CACHE_STATISTICS_REPORTED
-
-
-class TextCodec:
-    def encode(self, value: str) -> bytes:
-        return value.encode()
-
-    def decode(self, data: bytes) -> str:
-        return data.decode()
 
 
 class Source:

@@ -22,6 +22,7 @@ from opswire.chassis.caching.cache import Cache
 from opswire.chassis.embedded.nats_server import NatsServer
 from opswire.chassis.service import Service
 from opswire.chassis.settings import ServiceSettings
+from opswire.chassis.testing.cache_parts import TextCodec
 from opswire.chassis.testing.waiting import until_told
 from opswire.contracts.cache_statistics_reported import CacheStatisticsReported
 from opswire.contracts.cache_statistics_reported.v1 import CacheStatistics, FamilyCounts, KeyHits
@@ -110,16 +111,6 @@ async def cache_service(start_cache: Callable[..., Any]) -> Running:
     """A running cache service without an inventory."""
     found: Running = await start_cache()
     return found
-
-
-class TextCodec:
-    """Texts as they are."""
-
-    def encode(self, value: str) -> bytes:
-        return value.encode()
-
-    def decode(self, data: bytes) -> str:
-        return data.decode()
 
 
 class Holder:

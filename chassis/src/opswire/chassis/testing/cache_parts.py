@@ -1,4 +1,4 @@
-"""What checkers of the cache protocol share: a value that is its own version, and the mutant that all must catch."""
+"""What tests and checkers of caches share: codecs, of which one's values are versions, and a mutant to be caught."""
 
 from __future__ import annotations
 
@@ -17,6 +17,18 @@ class NumberCodec:
     def decode(self, data: bytes) -> int:
         """The number. Raises ValueError for other bytes."""
         return int(data)
+
+
+class TextCodec:
+    """Texts as they are."""
+
+    def encode(self, value: str) -> bytes:
+        """Its UTF-8."""
+        return value.encode()
+
+    def decode(self, data: bytes) -> str:
+        """The text. Raises UnicodeDecodeError, which is a ValueError."""
+        return data.decode()
 
 
 class StampAfterLoad(Cache[int]):
